@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+// Provider is an upstream account: it takes one attempt at a call and answers it. Providers are Caddy
+// modules in the namespace llm_gateway.providers and are safe for concurrent use.
+type Provider interface {
+	// Send makes one attempt. An error from Send comes before anything was answered, so it may be tried
+	// again elsewhere where it says Retryable. An error from the answer's stream never may.
+	// The error is a *dialect.Error, or the context's.
+	Send(ctx context.Context, attempt *Attempt) (*Reply, error)
+	// Dialect is the shape of bodies that Send takes and gives.
+	Dialect() dialect.Name
+	// Models lists the provider's models, a chat model first. It may ask the network.
+	Models(ctx context.Context) ([]ProviderModel, error)
+	// Serves tells, without the network, whether the provider would take a model of this name.
+	Serves(model string) bool
+	// DefaultModel is the chat model that serves a call which names only the provider; "" where unknown.
+	DefaultModel() string
+}
+
+// ProviderModel is one model that a provider lists.
+type ProviderModel struct {
+	ID      string
+	Created int64 // Unix seconds
+	OwnedBy string
+}
+
+// Attempt is what one attempt sends.
+type Attempt struct {
+	Operation dialect.Operation
+	// Model is the provider's own name for the model.
+	Model string
+	// Body is the client's, in the provider's dialect, not to be changed. The provider splices the model in.
+	Body []byte
+	// Stream says that events are wanted as they come.
+	Stream bool
+	// WantUsage says that the client asked for the usage event of a stream itself; else the provider asks for
+	// it and takes it out of what the client gets.
+	WantUsage bool
+	// Header holds the client's headers that may travel upstream; never a credential.
+	Header http.Header
+	// RequestID is the gateway's id of the call, for the provider's logs.
+	RequestID string
+}
+
+// Reply is a successful answer: either whole, or as a stream.
+type Reply struct {
+	// Header holds what may travel back to the client; may be nil.
+	Header http.Header
+	// Body is the whole answer in the provider's dialect, where Stream is nil.
+	Body []byte
+	// Usage is what the whole answer used.
+	Usage dialect.Usage
+	// Stream gives the answer's events.
+	Stream Stream
+}
+
+// Stream gives the events of an answer as they arrive, in the manner of bufio.Scanner. It is used by one
+// goroutine. The first event is already there when Send returns, so that an error inside a 200 is Send's.
+type Stream interface {
+	// Next waits for the next event and says whether there is one.
+	Next() bool
+	// Event is the current event as the client gets it, in wire form with its blank line. Valid until Next.
+	Event() []byte
+	// Data is the event's data, without framing. Valid until Next.
+	Data() []byte
+	// Last says that the current event ends a complete answer (OpenAI's [DONE]).
+	Last() bool
+	// Usage is what the answer used, once the stream is over.
+	Usage() dialect.Usage
+	// Err is why Next said no: nil only where the answer was complete, a *dialect.Error else.
+	Err() error
+	io.Closer
+}
