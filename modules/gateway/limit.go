@@ -29,8 +29,10 @@ type Claim struct {
 	// Subject is what counts together: claims with equal Subject and equal Limit.Kind and Limit.Window share
 	// one window, whatever their N. It holds public ids only, never a credential.
 	Subject string
-	Limit   Limit
-	Cost    int64 // units to reserve, at least 1
+	// Scope names the limit to the client and in metrics: "key", or the zone of a handler.
+	Scope string
+	Limit Limit
+	Cost  int64 // units to reserve, at least 1
 
 	// Actual is set by the caller before Settle: the units that were really used.
 	Actual int64

@@ -1,0 +1,54 @@
+# Each target is a line that you could type. `make help` lists them.
+export CGO_ENABLED ?= 0
+GATEWAY_DATA ?= ./data
+export GATEWAY_DATA
+
+LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
+SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
+
+.PHONY: help run build test unit race sdk e2e-llm fuzz bench lint cover clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: bin/caddy ## build and serve Caddyfile on GATEWAY_ADDR (:8000), data in GATEWAY_DATA (./data)
+	@mkdir -p "$(GATEWAY_DATA)"
+	bin/caddy run --config Caddyfile --adapter caddyfile
+
+build: bin/caddy ## build bin/caddy
+
+bin/caddy: $(SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/caddy ./caddy
+
+test: ## install what the tests need, and run them all
+	./scripts/test.sh
+
+unit: ## the Go tests, without the race detector
+	go test ./...
+
+race: ## the Go tests, with the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+sdk: bin/caddy ## the official OpenAI SDKs, Python and Node, against bin/caddy
+	./e2e/run-sdk.sh
+
+e2e-llm: bin/caddy ## a real LLM server behind bin/caddy, asked with the official SDK
+	./e2e/run-llama.sh
+
+FUZZTIME ?= 10s
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	./scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## the Go benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem ./modules/...
+
+lint: ## gofmt and go vet
+	@test -z "$$(gofmt -l caddy modules)" || { gofmt -l caddy modules; echo 'run gofmt -w on these'; exit 1; }
+	go vet ./...
+
+cover: ## coverage of the Go tests, by package and in all
+	go test -coverprofile coverage.out -coverpkg ./modules/... ./...
+	go tool cover -func coverage.out | tail -1
+
+clean: ## remove what was built; data stays
+	rm -rf bin .cache coverage.out

@@ -1,0 +1,139 @@
+// Package auth is the handler llm_auth: it finds out who calls.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+func init() {
+	caddy.RegisterModule(new(Auth))
+	httpcaddyfile.RegisterHandlerDirective("llm_auth", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		a := new(Auth)
+		return a, a.UnmarshalCaddyfile(h.Dispenser)
+	})
+}
+
+// Auth lets a request pass that carries one gateway key that works, and tells the handlers behind it whose it is: as
+// the call's key, and as {http.auth.user.id}, {http.auth.user.team} and {http.auth.user.name}.
+type Auth struct {
+	app *gateway.App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Auth) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.llm_auth", New: func() caddy.Module { return new(Auth) }}
+}
+
+// Provision finds the gateway.
+func (a *Auth) Provision(ctx caddy.Context) (err error) {
+	a.app, err = gateway.AppOf(ctx)
+	return err
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	llm_auth [<matcher>]
+func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() || d.NextBlock(0) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// ServeHTTP answers 401 where there is no key that works, and 503 where nobody can tell.
+func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	call := a.app.Enter(w, r)
+	defer call.Leave()
+	if call.Preflight(w, r) {
+		return nil
+	}
+	secret, problem := credential(r)
+	if problem != nil {
+		return call.Fail(w, r, problem)
+	}
+	key, err := a.app.Keyring().Find(r.Context(), secret)
+	switch {
+	case errors.Is(err, gateway.ErrKeyNotFound):
+		return call.Fail(w, r, errUnknown)
+	case err != nil:
+		return call.Fail(w, r, &dialect.Error{
+			Kind: dialect.StoreUnavailable, Message: "the key store cannot be reached, so this key cannot be checked; try again",
+			RetryAfter: time.Second, Cause: fmt.Errorf("finding key: %w", err),
+		})
+	}
+	call.Key = key
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.user.id", key.ID)
+		repl.Set("http.auth.user.team", key.Team)
+		repl.Set("http.auth.user.name", key.Name)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// One sentence serves for unknown, revoked and expired keys, so that an answer tells nothing about a key.
+var (
+	errUnknown = &dialect.Error{Kind: dialect.Authentication, Message: "this gateway key does not work; check it, or ask for a new one"}
+	errMissing = &dialect.Error{Kind: dialect.Authentication, Message: "a gateway key is missing; send it as `Authorization: Bearer sp_…` or `X-API-Key: sp_…`"}
+	errTwo     = &dialect.Error{Kind: dialect.Authentication, Message: "the request carries more than one credential; send one gateway key, once"}
+	errScheme  = &dialect.Error{Kind: dialect.Authentication, Message: "the Authorization header is not of the form `Bearer sp_…`"}
+)
+
+// geminiPrefix begins the paths whose clients send a key as x-goog-api-key or, where they know no better, in the URL.
+const geminiPrefix = "/v1beta/"
+
+// credential finds the one gateway key of a request, wherever clients of the known surfaces put it. The same key in
+// two places is one key; two different ones are an error, since a guess could be somebody else's identity.
+func credential(r *http.Request) (string, *dialect.Error) {
+	var found string
+	take := func(secret string) bool {
+		if found != "" && found != secret {
+			return false
+		}
+		found = secret
+		return true
+	}
+	for _, value := range r.Header["Authorization"] {
+		scheme, secret, ok := strings.Cut(value, " ")
+		if secret = strings.TrimSpace(secret); !ok || secret == "" || !strings.EqualFold(scheme, "Bearer") {
+			return "", errScheme
+		}
+		if !take(secret) {
+			return "", errTwo
+		}
+	}
+	places := [...][]string{r.Header["X-Api-Key"], r.Header["Api-Key"], nil, nil}
+	if strings.HasPrefix(r.URL.Path, geminiPrefix) {
+		places[2], places[3] = r.Header["X-Goog-Api-Key"], r.URL.Query()["key"]
+	}
+	for _, secrets := range places {
+		for _, secret := range secrets {
+			if secret != "" && !take(secret) {
+				return "", errTwo
+			}
+		}
+	}
+	if found == "" {
+		return "", errMissing
+	}
+	return found, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Auth)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Auth)(nil)
+	_ caddyfile.Unmarshaler       = (*Auth)(nil)
+)

@@ -1,0 +1,52 @@
+package cache
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// control is what a request's Cache-Control asks for, as RFC 9111 section 5.2.1 has it.
+type control struct {
+	noStore, noCache, onlyIfCached bool
+	maxAge                         time.Duration // negative where not given
+}
+
+func parseControl(values []string) control {
+	asked := control{maxAge: -1}
+	for _, value := range values {
+		for directive := range strings.SplitSeq(value, ",") {
+			name, argument, _ := strings.Cut(strings.TrimSpace(directive), "=")
+			switch strings.ToLower(name) {
+			case "no-store":
+				asked.noStore = true
+			case "no-cache":
+				asked.noCache = true
+			case "only-if-cached":
+				asked.onlyIfCached = true
+			case "max-age":
+				seconds, err := strconv.ParseInt(strings.Trim(argument, `"`), 10, 64)
+				if err == nil && seconds >= 0 {
+					asked.maxAge = time.Duration(min(seconds, 1<<31)) * time.Second
+				}
+			}
+		}
+	}
+	return asked
+}
+
+// setHeaders says how the cache took part: as RFC 9211 has it, and in one plain word.
+func setHeaders(h http.Header, word, status string) {
+	h["X-Cache"] = []string{word}
+	h["Cache-Status"] = []string{status}
+}
+
+func setHit(h http.Header, answer *gateway.Answer, now time.Time) {
+	age := max(0, now.Sub(answer.Created)/time.Second)
+	ttl := max(0, answer.Expires.Sub(now)/time.Second)
+	setHeaders(h, "HIT", "llm_cache; hit; ttl="+strconv.FormatInt(int64(ttl), 10))
+	h["Age"] = []string{strconv.FormatInt(int64(age), 10)}
+}

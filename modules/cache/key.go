@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// keyVersion changes whenever what a key is made of does, so that old entries are never taken for new ones.
+const keyVersion = "llm-answer-1"
+
+// Only these members of a body are no part of a key: they change how an answer is sent or who is billed, never what it
+// says. Everything else is, known or unknown, so that no new parameter can make two different calls look alike.
+// The model is replaced by where it leads, so that an alias that is pointed elsewhere finds nothing.
+func ignored(member string) bool {
+	switch member {
+	case "model", "stream", "stream_options", "user", "safety_identifier", "metadata",
+		"prompt_cache_key", "prompt_cache_retention":
+		return true
+	}
+	return false
+}
+
+var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// key names the answer to a call. It is false where the call is not to be cached.
+func (c *Cache) key(call *gateway.Call, r *http.Request) (gateway.AnswerKey, bool, *dialect.Error) {
+	if !call.Repeatable && c.Match != MatchAll || call.CacheTTL != nil && *call.CacheTTL == 0 {
+		return gateway.AnswerKey{}, false, nil
+	}
+	tenant, ok := c.tenant(call, r)
+	if !ok {
+		return gateway.AnswerKey{}, false, nil
+	}
+	buf := scratch.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= 1<<20 {
+			scratch.Put(buf)
+		}
+	}()
+	text := append((*buf)[:0], keyVersion...)
+	for _, part := range [...]string{string(c.Scope), tenant, call.Surface.Name, r.Header.Get("Openai-Beta")} {
+		text = append(append(text, 0), part...)
+	}
+	for _, targets := range [...][]gateway.Target{call.Route.Targets, call.Route.Fallbacks} {
+		text = append(text, 0)
+		for i := range targets {
+			text = fmt.Appendf(text, "%s/%s\x00%d\x00", targets[i].Provider, targets[i].Model, targets[i].Weight)
+		}
+	}
+	text = append(text, 0)
+	if call.CacheBody != nil {
+		text = append(text, call.CacheBody...)
+	} else {
+		var err error
+		if text, err = dialect.Canonical(text, call.Body(), ignored); err != nil {
+			return gateway.AnswerKey{}, false, &dialect.Error{Kind: dialect.InvalidJSON, Message: "the body is not valid JSON", Cause: err}
+		}
+	}
+	*buf = text
+	return sha256.Sum256(text), true, nil
+}
+
+// tenant is who shares the answer. Without anybody to tell apart, nothing is kept unless the config says that it is shared.
+func (c *Cache) tenant(call *gateway.Call, r *http.Request) (string, bool) {
+	switch {
+	case c.Scope == ScopeShared:
+		return "", true
+	case c.Scope == ScopeTeam && call.Key != nil && call.Key.Team != "":
+		return "team:" + call.Key.Team, true
+	case call.Key != nil:
+		return "key:" + call.Key.ID, true
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		if user, ok := repl.GetString("http.auth.user.id"); ok && user != "" { // authenticated by another handler
+			return "user:" + user, true
+		}
+	}
+	return "", false
+}

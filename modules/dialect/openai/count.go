@@ -1,0 +1,32 @@
+package openai
+
+import (
+	"strconv"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+// SetUsage gives a whole answer that tells no usage the given one, in OpenAI's counts. An answer that has its own keeps it.
+func SetUsage(answer []byte, u dialect.Usage) []byte {
+	if _, told := UsageOf(answer); told {
+		return answer
+	}
+	return dialect.Set(answer, "usage", AppendUsage(nil, u))
+}
+
+// AppendUsage writes a usage in OpenAI's counts, whose prompt_tokens include the cached ones and whose
+// completion_tokens include those spent on reasoning.
+func AppendUsage(dst []byte, u dialect.Usage) []byte {
+	dst = strconv.AppendInt(append(dst, `{"prompt_tokens":`...), u.InputTotal(), 10)
+	dst = strconv.AppendInt(append(dst, `,"completion_tokens":`...), u.OutputTotal(), 10)
+	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), u.Total(), 10)
+	if u.CacheRead > 0 {
+		dst = strconv.AppendInt(append(dst, `,"prompt_tokens_details":{"cached_tokens":`...), u.CacheRead, 10)
+		dst = append(dst, '}')
+	}
+	if u.Reasoning > 0 {
+		dst = strconv.AppendInt(append(dst, `,"completion_tokens_details":{"reasoning_tokens":`...), u.Reasoning, 10)
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}

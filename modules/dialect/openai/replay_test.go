@@ -1,0 +1,269 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	sdk "github.com/openai/openai-go/v3"
+	"pgregory.net/rapid"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/sse"
+)
+
+func replayed(t interface{ Fatal(...any) }, answer []byte, includeUsage bool) []byte {
+	var stream []byte
+	if err := Replay(answer, includeUsage, func(event []byte) bool {
+		stream = append(stream, event...)
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+type object = map[string]any
+
+func genText() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringOfN(rapid.RuneFrom([]rune("abc \"\\/\n\t\x01é€😀\u2028")), 0, 200, -1),
+		rapid.SampledFrom([]string{"", "Hello there, this is a text of some words that is cut into more than one piece.", "{\"a\": [1, 2]}"}),
+	)
+}
+
+func optional(t *rapid.T, o object, name string, value func() any) {
+	if rapid.Bool().Draw(t, name) {
+		o[name] = value()
+	}
+}
+
+// genCompletion makes chat completions with everything that a stream can carry.
+func genCompletion() *rapid.Generator[object] {
+	text := func(t *rapid.T) func() any {
+		return func() any {
+			if rapid.IntRange(0, 4).Draw(t, "null") == 0 {
+				return nil
+			}
+			return genText().Draw(t, "text")
+		}
+	}
+	function := func(t *rapid.T) object {
+		return object{"name": rapid.StringMatching(`[a-z_]{1,20}`).Draw(t, "name"), "arguments": genText().Draw(t, "arguments")}
+	}
+	call := rapid.Custom(func(t *rapid.T) any {
+		c := object{"id": rapid.StringMatching(`call_[a-z]{1,8}`).Draw(t, "id"), "type": "function", "function": function(t)}
+		optional(t, c, "extra_content", func() any { return object{"signature": genText().Draw(t, "signature")} })
+		return c
+	})
+	token := rapid.Custom(func(t *rapid.T) any {
+		return object{"token": genText().Draw(t, "token"), "logprob": -1.5, "bytes": []int{1, 2}, "top_logprobs": []any{}}
+	})
+	return rapid.Custom(func(t *rapid.T) object {
+		answer := object{"id": "chatcmpl-1", "object": "chat.completion", "created": 1741569952, "model": genText().Draw(t, "model")}
+		for _, name := range []string{"system_fingerprint", "service_tier", "provider"} {
+			optional(t, answer, name, text(t))
+		}
+		optional(t, answer, "usage", func() any { return object{"prompt_tokens": 9007199254740993, "completion_tokens": 2} })
+		optional(t, answer, "citations", func() any { return []string{genText().Draw(t, "citation")} })
+		choices := []any{}
+		for i := range rapid.IntRange(1, 3).Draw(t, "choices") {
+			message := object{"role": "assistant", "content": text(t)()}
+			for _, name := range []string{"refusal", "reasoning_content", "reasoning", "mood"} {
+				optional(t, message, name, text(t))
+			}
+			optional(t, message, "annotations", func() any { return []any{object{"type": "url_citation"}} })
+			optional(t, message, "tool_calls", func() any { return rapid.SliceOfN(call, 1, 3).Draw(t, "calls") })
+			optional(t, message, "function_call", func() any { return function(t) })
+			choice := object{"index": i, "message": message, "finish_reason": rapid.SampledFrom([]string{"stop", "length", "tool_calls"}).Draw(t, "finish")}
+			optional(t, choice, "stop_reason", text(t))
+			optional(t, choice, "logprobs", func() any {
+				switch rapid.IntRange(0, 2).Draw(t, "logprobs") {
+				case 0:
+					return nil
+				case 1:
+					return object{"content": rapid.SliceOfN(token, 0, 3).Draw(t, "tokens"), "refusal": nil}
+				}
+				return object{"content": nil, "refusal": rapid.SliceOfN(token, 0, 3).Draw(t, "tokens")}
+			})
+			choices = append(choices, choice)
+		}
+		answer["choices"] = choices
+		return answer
+	})
+}
+
+func encode(t interface{ Fatal(...any) }, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestFoldingAReplayGivesTheAnswerBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		completion := genCompletion().Draw(t, "answer")
+		answer := encode(t, completion)
+		stream := replayed(t, answer, true)
+		again, err := fold(t, stream).Answer()
+		if err != nil || !same(t, answer, again) {
+			t.Fatalf("%s\nbecame %s, %v\nby way of %s", answer, again, err, stream)
+		}
+		again, err = fold(t, replayed(t, answer, false)).Answer()
+		delete(completion, "usage")
+		if err != nil || !same(t, encode(t, completion), again) {
+			t.Fatalf("without usage, %s\nbecame %s, %v", answer, again, err)
+		}
+	})
+}
+
+func TestReplayIsWhatTheOfficialClientExpects(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		answer := encode(t, genCompletion().Draw(t, "answer"))
+		var want sdk.ChatCompletion
+		if err := json.Unmarshal(answer, &want); err != nil {
+			t.Fatal(err)
+		}
+		var acc sdk.ChatCompletionAccumulator
+		s := sse.NewScanner(bytes.NewReader(replayed(t, answer, true)), 1<<20)
+		done := false
+		for s.Next() {
+			if done {
+				t.Fatalf("%s follows [DONE]", s.Data())
+			}
+			if done = string(s.Data()) == "[DONE]"; done {
+				continue
+			}
+			var chunk sdk.ChatCompletionChunk
+			if err := json.Unmarshal(s.Data(), &chunk); err != nil || !acc.AddChunk(chunk) {
+				t.Fatalf("%s: %v", s.Data(), err)
+			}
+		}
+		if !done || len(acc.Choices) != len(want.Choices) || acc.ID != want.ID || acc.Model != want.Model {
+			t.Fatalf("%s\nbecame %+v", answer, acc.ChatCompletion)
+		}
+		for i, choice := range acc.Choices {
+			got, want := choice.Message, want.Choices[i].Message
+			if got.Content != want.Content || got.Refusal != want.Refusal || len(got.ToolCalls) != len(want.ToolCalls) || choice.FinishReason == "" {
+				t.Fatalf("%s\nbecame %+v", answer, acc.ChatCompletion)
+			}
+			for k, call := range got.ToolCalls {
+				if call.ID != want.ToolCalls[k].ID || call.Function.Name != want.ToolCalls[k].Function.Name || call.Function.Arguments != want.ToolCalls[k].Function.Arguments {
+					t.Fatalf("call %d of %s\nbecame %+v", k, answer, call)
+				}
+			}
+		}
+	})
+}
+
+func TestReplayGivesOneUsageEventWhereItIsWanted(t *testing.T) {
+	answer := []byte(`{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`)
+	head := `data: {"object":"chat.completion.chunk","id":"c","created":1,"model":"m","choices":[`
+	want := head + `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}` + "\n\n" +
+		head + `{"index":0,"delta":{"content":"hi"},"finish_reason":null}],"usage":null}` + "\n\n" +
+		head + `{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}` + "\n\n" +
+		head + `],"usage":{"prompt_tokens":1}}` + "\n\n" +
+		"data: [DONE]\n\n"
+	if got := string(replayed(t, answer, true)); got != want {
+		t.Errorf("with usage:\n%s\nwant\n%s", got, want)
+	}
+	want = strings.ReplaceAll(strings.Replace(want, head+`],"usage":{"prompt_tokens":1}}`+"\n\n", "", 1), `,"usage":null`, "")
+	if got := string(replayed(t, answer, false)); got != want {
+		t.Errorf("without usage:\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestReplayStopsWhereTheClientIsGone(t *testing.T) {
+	answer := []byte(`{"choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("word ", 100) + `"},"finish_reason":"stop"}]}`)
+	for most := 1; most < 5; most++ {
+		events := 0
+		err := Replay(answer, true, func([]byte) bool {
+			events++
+			return events < most
+		})
+		if err != nil || events != most {
+			t.Errorf("%d events, %v, want %d", events, err, most)
+		}
+	}
+}
+
+func TestReplayRefusesAnAnswerThatIsNotWhole(t *testing.T) {
+	for _, answer := range []string{``, `{}`, `{"choices":[]}`, `{"choices":[{"index":0,"message":{},"finish_reason":null}]}`, `{"choices":`} {
+		if err := Replay([]byte(answer), false, func(event []byte) bool {
+			t.Errorf("%s gave %s", answer, event)
+			return true
+		}); err == nil {
+			t.Errorf("%s was replayed", answer)
+		}
+	}
+}
+
+func TestPiecesAreStringsOfTheirOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), genText()).Draw(t, "text")
+		inside := dialect.String(nil, text)
+		if rapid.Bool().Draw(t, "ascii") {
+			inside = ascii(inside)
+		}
+		inside = inside[1 : len(inside)-1]
+		var joined []byte
+		var all string
+		for piece := range pieces(inside) {
+			if len(piece) == 0 || len(piece) > maxPiece || !utf8.Valid(piece) {
+				t.Fatalf("piece %q", piece)
+			}
+			var part string
+			if err := json.Unmarshal([]byte(`"`+string(piece)+`"`), &part); err != nil {
+				t.Fatalf("piece %q: %v", piece, err)
+			}
+			joined, all = append(joined, piece...), all+part
+		}
+		if !bytes.Equal(joined, inside) || all != text {
+			t.Fatalf("%q became %q", text, all)
+		}
+	})
+}
+
+// ascii escapes all that is beyond ASCII, as Python does.
+func ascii(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		if r < utf8.RuneSelf {
+			out = append(out, byte(r))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = append(out, '\\', 'u')
+			for shift := 12; shift >= 0; shift -= 4 {
+				out = append(out, "0123456789abcdef"[unit>>shift&0xf])
+			}
+		}
+	}
+	return out
+}
+
+func TestPiecesEndWithWords(t *testing.T) {
+	var got []string
+	for piece := range pieces([]byte(strings.Repeat("twelve bytes ", 6) + strings.Repeat("x", 100))) {
+		got = append(got, string(piece))
+	}
+	want := []string{"twelve bytes twelve bytes twelve ", "bytes twelve bytes twelve bytes ", "twelve bytes " + strings.Repeat("x", 51), strings.Repeat("x", 49)}
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("pieces = %q, want %q", got, want)
+	}
+}
+
+func BenchmarkReplay(b *testing.B) {
+	answer := []byte(`{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("word ", 400) + `"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`)
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Replay(answer, true, func([]byte) bool { return true }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

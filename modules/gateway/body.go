@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+)
+
+// keepBody is the largest buffer that goes back to the pool, so that one great body does not stay in memory.
+const keepBody = 1 << 20
+
+var bodies = sync.Pool{New: func() any { return &body{buf: make([]byte, 0, 4096)} }}
+
+// body is a request's body, read once into a pooled buffer.
+type body struct{ buf []byte }
+
+func (b *body) release() {
+	if b != nil && cap(b.buf) <= keepBody {
+		b.buf = b.buf[:0]
+		bodies.Put(b)
+	}
+}
+
+// Body is the client's body as Parse read it. It is the caller's to read until the call is over, never to change.
+func (c *Call) Body() []byte {
+	if c.body == nil {
+		return nil
+	}
+	return c.body.buf
+}
+
+// Read takes the request's body in, once, within the gateway's bound.
+func (c *Call) Read(r *http.Request) *dialect.Error {
+	if c.body != nil {
+		return nil
+	}
+	limit := c.App.MaxBody
+	if r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	b := bodies.Get().(*body)
+	c.body = b
+	if n := int(r.ContentLength); n > cap(b.buf) {
+		b.buf = make([]byte, 0, n+1) // one more than it holds, so that its end is seen without growing
+	}
+	for {
+		n, err := r.Body.Read(b.buf[len(b.buf):cap(b.buf)])
+		b.buf = b.buf[:len(b.buf)+n]
+		if int64(len(b.buf)) > limit {
+			return tooLarge(limit)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			var tooLong *http.MaxBytesError
+			if errors.As(err, &tooLong) {
+				return tooLarge(tooLong.Limit)
+			}
+			return &dialect.Error{Kind: dialect.InvalidRequest, Message: "the request body ended before it was complete; send it again", Cause: err}
+		}
+		if len(b.buf) == cap(b.buf) {
+			b.buf = append(b.buf, 0)[:len(b.buf)]
+		}
+	}
+}
+
+func tooLarge(limit int64) *dialect.Error {
+	return dialect.Errorf(dialect.TooLarge, "the request body is larger than the %s that this gateway takes", humanize.IBytes(uint64(limit)))
+}
+
+// Parse reads the body and peeks at what concerns the gateway, once. Later calls return the first one's finding.
+func (c *Call) Parse(r *http.Request) *dialect.Error {
+	if c.peekd {
+		return c.perr
+	}
+	c.peekd = true
+	c.perr = c.parse(r)
+	return c.perr
+}
+
+func (c *Call) parse(r *http.Request) *dialect.Error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return &dialect.Error{Kind: dialect.InvalidRequest, Status: http.StatusUnsupportedMediaType,
+			Message: fmt.Sprintf("the content encoding %q is not taken; send the body uncompressed", encoding)}
+	}
+	if err := c.Read(r); err != nil {
+		return err
+	}
+	if err := dialect.Check(c.Body()); err != nil {
+		return err
+	}
+	if c.Surface.Dialect != dialect.OpenAI || c.Surface.Operation == "" {
+		c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
+		return nil
+	}
+	peek, err := openai.Peek(c.Surface.Operation, c.Body())
+	if err != nil {
+		return err
+	}
+	c.Model = peek.Model
+	c.Stream = peek.Stream
+	c.IncludeUsage = peek.IncludeUsage
+	c.MaxTokens = peek.MaxTokens
+	c.Repeatable = peek.Repeatable
+	c.InputTokens = openai.EstimateInput(c.Body())
+	return nil
+}

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() { httpcaddyfile.RegisterGlobalOption(AppName, parseGlobal) }
+
+// parseGlobal merges each llm_gateway block with those before it, so that snippets can add providers and models.
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	app := new(App)
+	if former, ok := existing.(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(former.Value, app); err != nil {
+			return nil, d.WrapErr(err)
+		}
+	}
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: AppName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
+//
+//	llm_gateway {
+//		data_dir  <path>
+//		max_body  <size>
+//		cors      <origin>...
+//		admin_key <credential>
+//		store     <module> [<args>...] { ... }
+//		database  <module> [<args>...] { ... }
+//		provider  <name> [<module>] { ... }
+//		model     <name> {
+//			target   <provider>/<model> [weight <n>]
+//			fallback <provider>/<model>
+//		}
+//	}
+//
+// A provider's module is the one of its name where none is given. Credentials are placeholders, such as {env.X} or
+// {file./run/secrets/x}. Repeated blocks merge.
+func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for d.NextBlock(0) {
+		var err error
+		switch d.Val() {
+		case "data_dir":
+			err = OneArg(d, &app.DataDir)
+		case "max_body":
+			err = SizeArg(d, &app.MaxBody)
+		case "admin_key":
+			err = OneArg(d, &app.AdminKey)
+		case "cors":
+			origins := d.RemainingArgs()
+			if len(origins) == 0 {
+				return d.ArgErr()
+			}
+			app.CORS = append(app.CORS, origins...)
+		case "store":
+			err = unmarshalStore(d, &app.StoreRaw)
+		case "database":
+			err = unmarshalStore(d, &app.DatabaseRaw)
+		case "provider":
+			err = app.unmarshalProvider(d)
+		case "model":
+			err = app.unmarshalModel(d)
+		default:
+			err = d.Errf("unrecognized subdirective %q of llm_gateway", d.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return app.checkTargets(d)
+}
+
+func unmarshalStore(d *caddyfile.Dispenser, raw *json.RawMessage) error {
+	kind := d.Val()
+	if *raw != nil {
+		return d.Errf("%s is given twice", kind)
+	}
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	module := d.Val()
+	guest, err := caddyfile.UnmarshalModule(d, "llm_gateway.stores."+module)
+	if err != nil {
+		return err
+	}
+	*raw = caddyconfig.JSONModuleObject(guest, "module", module, nil)
+	return nil
+}
+
+func (app *App) unmarshalProvider(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	if slices.ContainsFunc(app.Upstreams, func(up *Upstream) bool { return up.Name == name }) {
+		return d.Errf("provider %s is given twice", name)
+	}
+	module := name
+	if d.CountRemainingArgs() > 0 {
+		d.NextArg()
+		module = d.Val()
+	}
+	guest, err := caddyfile.UnmarshalModule(d, providerNamespace+"."+module)
+	if err != nil {
+		return err
+	}
+	app.Upstreams = append(app.Upstreams, &Upstream{Name: name, ProviderRaw: caddyconfig.JSONModuleObject(guest, "module", module, nil)})
+	return nil
+}
+
+func (app *App) unmarshalModel(d *caddyfile.Dispenser) error {
+	m := new(Model)
+	if !d.AllArgs(&m.Name) {
+		return d.ArgErr()
+	}
+	if slices.ContainsFunc(app.Models, func(other *Model) bool { return other.Name == m.Name }) {
+		return d.Errf("model %s is given twice; put all of its targets into one block", m.Name)
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		kind := d.Val()
+		if kind != "target" && kind != "fallback" {
+			return d.Errf("unrecognized subdirective %q of model", kind)
+		}
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.ArgErr()
+		}
+		target, err := ParseTarget(args[0])
+		if err != nil {
+			return d.Errf("%s: %v", kind, err)
+		}
+		if kind == "fallback" {
+			if len(args) != 1 {
+				return d.ArgErr()
+			}
+			target.Weight = 0
+			m.Fallbacks = append(m.Fallbacks, target)
+			continue
+		}
+		if len(args) != 1 && (len(args) != 3 || args[1] != "weight") {
+			return d.ArgErr()
+		}
+		if len(args) == 3 {
+			weight, err := ParseCount(args[2])
+			if err != nil || weight > 1_000_000 {
+				return d.Errf("weight: %q is no whole number from 1 to 1_000_000", args[2])
+			}
+			target.Weight = int(weight)
+		}
+		m.Targets = append(m.Targets, target)
+	}
+	if len(m.Targets) == 0 {
+		return d.Errf("model %s has no target; add `target <provider>/<model>`", m.Name)
+	}
+	app.Models = append(app.Models, m)
+	return nil
+}
+
+// checkTargets finds a target's unknown provider while the line is still known. Providers that the environment turns on
+// are not known here; Provision checks those.
+func (app *App) checkTargets(d *caddyfile.Dispenser) error {
+	if len(app.Upstreams) == 0 {
+		return nil
+	}
+	for _, m := range app.Models {
+		for _, t := range slices.Concat(m.Targets, m.Fallbacks) {
+			if _, ok := app.Upstream(t.Provider); !ok {
+				return d.Errf("model %s: there is no provider %q", m.Name, t.Provider)
+			}
+		}
+	}
+	return nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*App)(nil)

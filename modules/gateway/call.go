@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/google/uuid"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+const callVar = "llm_gateway.call"
+
+// Call is one LLM request on its way through the handlers. The first handler of ours that a request meets makes
+// it; the others find it. It is used by one goroutine at a time.
+type Call struct {
+	App     *App
+	ID      string // the request's id, as X-Request-Id has it
+	Surface *Surface
+	Started time.Time
+
+	// Key is who calls; nil before llm_auth, and where a route has none.
+	Key *Key
+
+	// What the body says, set by Parse.
+	Model        string // the name that the client asked for
+	Stream       bool
+	IncludeUsage bool  // the client wants a stream's usage event
+	MaxTokens    int64 // the largest of all caps on output; 0 where there is none
+	Repeatable   bool  // the same call is meant to get the same answer (temperature 0, embeddings)
+	InputTokens  int64 // an estimate from the body's size, for reservations
+
+	// Route is where the call goes, set by Resolve.
+	Route *Route
+
+	// CacheTTL overrides the cache's own time to live where not nil; zero neither reads nor writes.
+	CacheTTL *time.Duration
+	// CacheBody is what stands for the call in its cache key, where that is not the body.
+	CacheBody []byte
+	// Native gives the body that goes upstream, where that is not the client's own.
+	Native func() ([]byte, error)
+	// Accept judges a whole answer, where the surface has rules of its own. It returns the answer in the surface's shape;
+	// or, where a second try is worth it, the body to ask with once more; or why the answer is no good.
+	Accept func(body []byte, last bool) (answer, again []byte, err *dialect.Error)
+	// Deliver writes a whole answer, where that is not simply its body.
+	Deliver func(w http.ResponseWriter, answer *Answer) error
+	// Record, where set, is told of an answer as it is made.
+	Record Recorder
+
+	// Claims are all limits that were asked so far, with what was found.
+	Claims []Claim
+
+	// What became of the call.
+	Status      int         // HTTP status of the answer; 0 where a handler of someone else's answered
+	Err         error       // why it failed
+	Cache       CacheResult // how the cache took part
+	Provider    string      // who answered
+	Upstream    string      // the provider's own name of the model that answered
+	Attempts    int         // tries made upstream
+	Usage       dialect.Usage
+	UpstreamFor time.Duration // time spent waiting for providers
+	FirstToken  time.Duration // from Started to the first event, for streams; 0 where there was none
+	Limited     bool          // the key's own limits have been applied
+	Refused     bool          // a limit refused the call
+
+	body  *body
+	peekd bool
+	perr  *dialect.Error
+	depth int
+}
+
+// Recorder is told of an answer while it is being made. The cache sets one to keep and share it.
+type Recorder interface {
+	// Event is given each event of a stream, as the client gets it. It must not keep the slice.
+	Event(event []byte)
+	// Whole is given the complete, valid answer before its last byte leaves.
+	Whole(answer *Answer)
+}
+
+// CacheResult is how the cache took part in a call.
+type CacheResult string
+
+// The ways in which the cache can take part.
+const (
+	CacheNone      CacheResult = ""          // no cache on the way
+	CacheHit       CacheResult = "hit"       // answered from the cache
+	CacheMiss      CacheResult = "miss"      // asked upstream
+	CacheCollapsed CacheResult = "collapsed" // answered by an identical call in progress
+	CacheBypass    CacheResult = "bypass"    // not to be cached
+)
+
+// CallFrom finds the call of a request; nil where no handler of ours has met it.
+func CallFrom(r *http.Request) *Call {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	call, _ := vars[callVar].(*Call)
+	return call
+}
+
+// Enter begins or continues a request's call. Each handler calls it first and defers Leave.
+func (app *App) Enter(w http.ResponseWriter, r *http.Request) *Call {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if call, ok := vars[callVar].(*Call); ok {
+		call.depth++
+		return call
+	}
+	call := &Call{
+		App:     app,
+		ID:      requestID(r),
+		Surface: SurfaceOf(r.URL.Path),
+		Started: time.Now(),
+		depth:   1,
+	}
+	if vars != nil {
+		vars[callVar] = call
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(call.placeholder)
+	}
+	h := w.Header()
+	h["X-Request-Id"] = []string{call.ID}
+	if len(app.CORS) > 0 {
+		app.allowOrigin(h, r)
+	}
+	app.metrics.inFlight.Inc()
+	app.state.add()
+	return call
+}
+
+// Leave ends a handler's part. When the outermost one leaves, the call is over: it is counted and its body is freed.
+func (c *Call) Leave() {
+	if c.depth--; c.depth > 0 {
+		return
+	}
+	c.App.metrics.observe(c)
+	c.App.metrics.inFlight.Dec()
+	c.App.state.done()
+	c.body.release()
+	c.body = nil
+}
+
+// requestID is the client's own id where it sent a sane one, else a fresh UUID.
+func requestID(r *http.Request) string {
+	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && saneID(ids[0]) {
+		return ids[0]
+	}
+	return uuid.NewString()
+}
+
+// saneID accepts 1 to 128 letters, digits and the marks that ids are written with, so that an id can stand in
+// a header, a log line and a file name.
+func saneID(id string) bool {
+	if len(id) == 0 || len(id) > 128 {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	// Something that looks like a credential is no id, lest it be echoed and logged.
+	return !WellFormedKey(id) && !hasPrefix(id, "sk-") && !hasPrefix(id, AdminKeyPrefix)
+}
+
+func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }
+
+// placeholder answers {http.llm.*} for log, header, vars and matchers.
+func (c *Call) placeholder(name string) (any, bool) {
+	const prefix = "http.llm."
+	if !hasPrefix(name, prefix) {
+		return nil, false
+	}
+	switch name[len(prefix):] {
+	case "request_id":
+		return c.ID, true
+	case "surface":
+		return c.Surface.Name, true
+	case "model":
+		return c.Model, true
+	case "provider":
+		return c.Provider, true
+	case "upstream_model":
+		return c.Upstream, true
+	case "cache":
+		return string(c.Cache), true
+	case "attempts":
+		return c.Attempts, true
+	case "key":
+		if c.Key == nil {
+			return "", true
+		}
+		return c.Key.ID, true
+	case "usage.input_tokens":
+		return c.Usage.InputTotal(), true
+	case "usage.output_tokens":
+		return c.Usage.OutputTotal(), true
+	case "usage.total_tokens":
+		return c.Usage.Total(), true
+	case "error":
+		if e, ok := c.Err.(*dialect.Error); ok {
+			return string(e.Kind), true
+		}
+		return "", true
+	}
+	return nil, false
+}

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+// metrics are the gateway's series. The collectors are made once in the process and registered again with each
+// config's registry, so that a reload resets none.
+type metrics struct {
+	requests   *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	overhead   *prometheus.HistogramVec
+	inFlight   prometheus.Gauge
+	rejections *prometheus.CounterVec
+	cache      *prometheus.CounterVec
+	upstream   *prometheus.CounterVec
+	waited     *prometheus.HistogramVec
+	truncated  *prometheus.CounterVec
+
+	tokens     *prometheus.HistogramVec
+	operation  *prometheus.HistogramVec
+	firstToken *prometheus.HistogramVec
+}
+
+var (
+	// llmBuckets reach from a cached answer to a reasoning model's, in seconds.
+	llmBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}
+	// overheadBuckets are for the gateway's own share, in seconds.
+	overheadBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1}
+	// tokenBuckets are those that the OpenTelemetry GenAI conventions advise for gen_ai.client.token.usage.
+	tokenBuckets = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
+	// operationBuckets are those that the conventions advise for gen_ai.client.operation.duration, in seconds, and on to minutes.
+	operationBuckets = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}
+	// firstTokenBuckets are those that the conventions advise for gen_ai.server.time_to_first_token, in seconds, and on.
+	firstTokenBuckets = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160}
+)
+
+var processMetrics = sync.OnceValue(func() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	return &metrics{
+		requests:   counter("gateway_requests_total", "Calls answered, by surface, model and HTTP status code.", "surface", "model", "code"),
+		duration:   histogram("gateway_request_duration_seconds", "Time from a call's arrival to the end of its answer.", llmBuckets, "surface", "code"),
+		overhead:   histogram("gateway_overhead_seconds", "The gateway's own share of a call's time: all that was not waiting for a provider.", overheadBuckets, "surface"),
+		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "gateway_requests_in_flight", Help: "Calls in progress."}),
+		rejections: counter("gateway_rate_limit_rejections_total", "Calls refused by a limit, by its scope and by what it counts.", "scope", "limit"),
+		cache:      counter("gateway_cache_results_total", "How the cache took part in calls: hit, miss, collapsed or bypass.", "surface", "result"),
+		upstream:   counter("gateway_upstream_requests_total", "Attempts at providers, by how they ended.", "provider", "model", "outcome"),
+		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider", "model"),
+		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
+
+		tokens: histogram("gen_ai_client_token_usage", "Tokens of model calls, by type.", tokenBuckets,
+			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
+		operation: histogram("gen_ai_client_operation_duration_seconds", "Duration of model calls.", operationBuckets,
+			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"),
+		firstToken: histogram("gen_ai_server_time_to_first_token_seconds", "Time to the first event of a streamed answer.", firstTokenBuckets,
+			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"),
+	}
+})
+
+func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
+	m := processMetrics()
+	for _, c := range []prometheus.Collector{
+		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated,
+		m.tokens, m.operation, m.firstToken,
+	} {
+		var already prometheus.AlreadyRegisteredError
+		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// observe counts a call that is over.
+func (m *metrics) observe(c *Call) {
+	if c.Surface == Health {
+		return
+	}
+	took := time.Since(c.Started)
+	code := strconv.Itoa(c.Status)
+	m.requests.WithLabelValues(c.Surface.Name, c.modelLabel(), code).Inc()
+	m.duration.WithLabelValues(c.Surface.Name, code).Observe(took.Seconds())
+	m.overhead.WithLabelValues(c.Surface.Name).Observe((took - c.UpstreamFor).Seconds())
+	if c.Cache != CacheNone {
+		m.cache.WithLabelValues(c.Surface.Name, string(c.Cache)).Inc()
+	}
+	if c.Surface.Operation == "" || c.Attempts == 0 {
+		return
+	}
+	operation, model := string(c.Surface.Operation), c.modelLabel()
+	if c.Usage != (dialect.Usage{}) {
+		m.tokens.WithLabelValues(operation, c.Provider, model, "input").Observe(float64(c.Usage.InputTotal()))
+		m.tokens.WithLabelValues(operation, c.Provider, model, "output").Observe(float64(c.Usage.OutputTotal()))
+	}
+	m.operation.WithLabelValues(operation, c.Provider, model, c.errorType()).Observe(took.Seconds())
+	if c.FirstToken > 0 {
+		m.firstToken.WithLabelValues(operation, c.Provider, model).Observe(c.FirstToken.Seconds())
+	}
+}
+
+// modelLabel is the call's model as the config names it, else "_other": never a client's word.
+func (c *Call) modelLabel() string {
+	if c.Route == nil {
+		return OtherLabel
+	}
+	return c.Route.Name
+}
+
+func (c *Call) errorType() string {
+	var e *dialect.Error
+	switch {
+	case c.Err == nil:
+		return ""
+	case errors.As(c.Err, &e):
+		return string(e.Kind)
+	}
+	return OtherLabel
+}
+
+// ObserveRejection counts a call that a limit refused.
+func (app *App) ObserveRejection(scope string, kind LimitKind) {
+	app.metrics.rejections.WithLabelValues(scope, string(kind)).Inc()
+}
+
+// ObserveAttempt counts one attempt at a provider. The outcome is "ok" or a dialect.Kind.
+func (app *App) ObserveAttempt(c *Call, provider string, err error, took time.Duration) {
+	outcome := "ok"
+	var e *dialect.Error
+	switch {
+	case errors.As(err, &e):
+		outcome = string(e.Kind)
+	case err != nil:
+		outcome = "canceled"
+	}
+	app.metrics.upstream.WithLabelValues(provider, c.modelLabel(), outcome).Inc()
+	app.metrics.waited.WithLabelValues(provider, c.modelLabel()).Observe(took.Seconds())
+}
+
+// ObserveTruncation counts a stream that broke after its first event.
+func (app *App) ObserveTruncation(provider string) {
+	app.metrics.truncated.WithLabelValues(provider).Inc()
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+)
+
+// ServeJSON writes a JSON body that is not an answer of a model.
+func (c *Call) ServeJSON(w http.ResponseWriter, status int, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.serve(w, status, text)
+}
+
+// ServeBody writes a JSON text that is not an answer of a model, with status 200.
+func (c *Call) ServeBody(w http.ResponseWriter, text []byte) error {
+	return c.serve(w, http.StatusOK, text)
+}
+
+func (c *Call) serve(w http.ResponseWriter, status int, text []byte) error {
+	c.Status = status
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
+	w.WriteHeader(status)
+	_, err := w.Write(text)
+	return err
+}
+
+// ServeAnswer writes a whole answer, in the surface's shape.
+func (c *Call) ServeAnswer(w http.ResponseWriter, answer *Answer) error {
+	c.Provider, c.Upstream = answer.Provider, answer.Model
+	h := w.Header()
+	h["X-Llm-Provider"] = []string{answer.Provider}
+	h["X-Llm-Model"] = []string{answer.Model}
+	if c.Attempts > 1 {
+		h.Set("X-Llm-Attempts", strconv.Itoa(c.Attempts))
+	}
+	c.Status = http.StatusOK
+	if c.Deliver != nil {
+		return c.Deliver(w, answer)
+	}
+	return c.ServeBody(w, answer.Body)
+}
+
+// ServeAnswerStream writes a whole answer as the stream that the client asked for.
+func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
+	c.Provider, c.Upstream = answer.Provider, answer.Model
+	c.BeginStream(w)
+	var err error
+	replayErr := openai.Replay(answer.Body, c.IncludeUsage, func(event []byte) bool {
+		_, err = w.Write(event)
+		return err == nil
+	})
+	return errors.Join(replayErr, err)
+}
+
+// BeginStream sends the head of a streamed answer. Provider and Upstream must be known.
+func (c *Call) BeginStream(w http.ResponseWriter) {
+	h := w.Header()
+	h["Content-Type"] = []string{"text/event-stream"}
+	h["Cache-Control"] = []string{"no-cache"}
+	h["X-Accel-Buffering"] = []string{"no"}
+	h["X-Llm-Provider"] = []string{c.Provider}
+	h["X-Llm-Model"] = []string{c.Upstream}
+	if c.Attempts > 1 {
+		h.Set("X-Llm-Attempts", strconv.Itoa(c.Attempts))
+	}
+	c.Status = http.StatusOK
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// welcome is what the first start shows, once.
+type welcome struct{ key, admin string }
+
+// awaitStart has the welcome shown once all apps run, so that its curl line works when it is read.
+func (app *App) awaitStart() error {
+	events, err := app.ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading events app: %w", err)
+	}
+	return events.(*caddyevents.App).On("started", app)
+}
+
+// Handle shows the welcome. It makes the app a caddyevents.Handler.
+func (app *App) Handle(context.Context, caddy.Event) error {
+	if app.welcome != nil {
+		app.welcome.write(os.Stdout, app.address())
+		app.welcome = nil
+	}
+	return nil
+}
+
+// firstStart makes the first key and the admin credential where the store has none.
+func (app *App) firstStart(ctx context.Context) error {
+	k := app.keyring
+	var w welcome
+	if !k.isAdmin {
+		secret := NewSecret(AdminKeyPrefix)
+		set, err := k.store.SetAdminHash(ctx, HashKey(secret))
+		if err != nil {
+			return err
+		}
+		if set {
+			w.admin = secret
+		}
+	}
+	n, err := k.store.CountKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		_, secret, err := k.Create(ctx, NewKey{Name: "default"})
+		if err != nil && !errors.Is(err, ErrKeyExists) {
+			return err
+		}
+		w.key = secret
+	}
+	if w != (welcome{}) {
+		app.welcome = &w
+	}
+	return nil
+}
+
+func (w *welcome) write(out io.Writer, address string) {
+	var b strings.Builder
+	b.WriteString("\nThe gateway runs at " + address + " and made its credentials. They are shown only now:\n\n")
+	if w.key != "" {
+		b.WriteString("  gateway key        " + w.key + "\n")
+	}
+	if w.admin != "" {
+		b.WriteString("  admin credential   " + w.admin + "\n")
+	}
+	if w.key != "" {
+		b.WriteString("\nTry it:\n\n  curl -s " + address + "/v1/analyze/ -H 'X-API-Key: " + w.key +
+			"' -H 'Content-Type: application/json' -d '{\"prompt\": \"Translate Hello World to French\"}'\n\n")
+	}
+	io.WriteString(out, b.String()) //nolint:errcheck // a closed standard output is the operator's wish
+}
+
+// address is the URL of the first server that has a handler of ours.
+func (app *App) address() string {
+	servers, err := app.servers()
+	if err != nil {
+		return "http://localhost"
+	}
+	for _, srv := range servers {
+		if len(srv.Listen) == 0 || !slices.ContainsFunc(handlersIn(srv.Routes), isOurs) {
+			continue
+		}
+		addr, err := caddy.ParseNetworkAddressWithDefaults(srv.Listen[0], "tcp", 80)
+		if err != nil || addr.IsUnixNetwork() {
+			continue
+		}
+		host := addr.Host
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "localhost"
+		}
+		scheme := "http://"
+		if len(srv.TLSConnPolicies) > 0 {
+			scheme = "https://"
+		}
+		return scheme + net.JoinHostPort(host, fmt.Sprint(addr.StartPort))
+	}
+	return "http://localhost"
+}
+
+// servers lists the HTTP servers by name, so that the order is the same at each start.
+func (app *App) servers() ([]*caddyhttp.Server, error) {
+	guest, err := app.ctx.AppIfConfigured("http")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	httpApp := guest.(*caddyhttp.App)
+	names := make([]string, 0, len(httpApp.Servers))
+	for name := range httpApp.Servers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	servers := make([]*caddyhttp.Server, len(names))
+	for i, name := range names {
+		servers[i] = httpApp.Servers[name]
+	}
+	return servers, nil
+}
+
+// checkRoutes refuses a config in which keys are checked and calls are sent, but no limit can be applied: each key's
+// own limits would be a silent no-op.
+func (app *App) checkRoutes() error {
+	servers, err := app.servers()
+	if err != nil {
+		return err
+	}
+	for _, srv := range servers {
+		ids := handlersIn(srv.Routes)
+		has := func(name string) bool { return slices.Contains(ids, caddy.ModuleID("http.handlers."+name)) }
+		if has("llm_auth") && has("llm_proxy") && !has("llm_rate_limit") {
+			return fmt.Errorf("the server at %s has llm_auth and llm_proxy but no llm_rate_limit, so the limits of its keys would not hold; add llm_rate_limit",
+				strings.Join(srv.Listen, ", "))
+		}
+		if has("llm_cache") && !has("llm_proxy") {
+			return fmt.Errorf("the server at %s has llm_cache but no llm_proxy, so there is nothing to cache; add llm_proxy", strings.Join(srv.Listen, ", "))
+		}
+		if has("llm_analyze") && !has("llm_proxy") {
+			return fmt.Errorf("the server at %s has llm_analyze but no llm_proxy, so nobody would answer; add llm_proxy", strings.Join(srv.Listen, ", "))
+		}
+	}
+	return nil
+}
+
+// handlersIn lists the module ids of all handlers in routes, those of subroutes too.
+func handlersIn(routes caddyhttp.RouteList) []caddy.ModuleID {
+	var ids []caddy.ModuleID
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			if module, ok := handler.(caddy.Module); ok {
+				ids = append(ids, module.CaddyModule().ID)
+			}
+			if sub, ok := handler.(*caddyhttp.Subroute); ok {
+				ids = append(ids, handlersIn(sub.Routes)...)
+			}
+		}
+	}
+	return ids
+}
+
+func isOurs(id caddy.ModuleID) bool { return strings.HasPrefix(string(id), "http.handlers.llm_") }
+
+// Interface guard
+var _ caddyevents.Handler = (*App)(nil)

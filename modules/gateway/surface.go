@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+// Surface is one thing that clients can ask of the gateway: a path with its shape of bodies and errors.
+type Surface struct {
+	// Name labels the surface in metrics and logs.
+	Name string
+	// Dialect is the shape of bodies and errors.
+	Dialect dialect.Name
+	// Operation is what the surface asks of a model; "" where it asks none.
+	Operation dialect.Operation
+	// Method is the only method that the surface takes; "" where its handler decides.
+	Method string
+}
+
+// The surfaces.
+var (
+	ChatCompletions  = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost}
+	EmbeddingsCreate = &Surface{Name: "embeddings", Dialect: dialect.OpenAI, Operation: dialect.Embeddings, Method: http.MethodPost}
+	ModelsList       = &Surface{Name: "models", Dialect: dialect.OpenAI, Method: http.MethodGet}
+	AnalyzePrompt    = &Surface{Name: "analyze", Dialect: dialect.Analyze, Operation: dialect.Chat, Method: http.MethodPost}
+	AnalyzeProviders = &Surface{Name: "analyze_providers", Dialect: dialect.Analyze, Method: http.MethodGet}
+	AnalyzeStats     = &Surface{Name: "analyze_cache_stats", Dialect: dialect.Analyze, Method: http.MethodGet}
+	KeysAdmin        = &Surface{Name: "api_keys", Dialect: dialect.Analyze}
+	Health           = &Surface{Name: "health", Dialect: dialect.Analyze, Method: http.MethodGet}
+	Other            = &Surface{Name: "other", Dialect: dialect.OpenAI}
+	otherAnalyze     = &Surface{Name: "other", Dialect: dialect.Analyze}
+)
+
+var surfaces = map[string]*Surface{
+	"/v1/chat/completions":    ChatCompletions,
+	"/v1/embeddings":          EmbeddingsCreate,
+	"/v1/models":              ModelsList,
+	"/v1/analyze":             AnalyzePrompt,
+	"/v1/analyze/providers":   AnalyzeProviders,
+	"/v1/analyze/cache/stats": AnalyzeStats,
+	"/v1/health":              Health,
+	"/v1/ready":               Health,
+	"/v1/live":                Health,
+	"/v1/metrics":             Health,
+}
+
+// SurfaceOf finds the surface of a path, with or without a slash at its end. Where there is none it returns Other, or
+// a stand-in of it whose errors have the shape of the nearest surface.
+func SurfaceOf(path string) *Surface {
+	if n := len(path) - 1; n > 0 && path[n] == '/' {
+		path = path[:n]
+	}
+	if s, ok := surfaces[path]; ok {
+		return s
+	}
+	switch {
+	case strings.HasPrefix(path, "/v1/models/"):
+		return ModelsList
+	case path == "/v1/api-keys" || strings.HasPrefix(path, "/v1/api-keys/"):
+		return KeysAdmin
+	case strings.HasPrefix(path, "/v1/analyze/"):
+		return otherAnalyze
+	}
+	return Other
+}

@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+const providerNamespace = "llm_gateway.providers"
+
+// Upstream is a provider under the name that the config gives it.
+type Upstream struct {
+	// Name is what models, clients and metrics call the provider.
+	Name string `json:"name"`
+	// ProviderRaw is the provider's module.
+	ProviderRaw json.RawMessage `json:"provider,omitempty" caddy:"namespace=llm_gateway.providers inline_key=module"`
+
+	// Provider is the loaded module.
+	Provider Provider `json:"-"`
+
+	failures atomic.Int32 // in a row
+	failedAt atomic.Int64 // Unix nanoseconds
+}
+
+// SwitchedOn is implemented by providers that a bare config turns on when one of their usual variables is set.
+type SwitchedOn interface {
+	// SwitchedOnBy names the environment variables, most usual first.
+	SwitchedOnBy() []string
+}
+
+// loadUpstreams loads the configured providers, or finds those that the environment turns on.
+func (app *App) loadUpstreams() error {
+	if len(app.Upstreams) == 0 {
+		app.Upstreams = upstreamsFromEnvironment()
+	}
+	seen := make(map[string]bool, len(app.Upstreams))
+	for _, up := range app.Upstreams {
+		if seen[up.Name] {
+			return fmt.Errorf("provider %s: named twice; give one of them another name", up.Name)
+		}
+		seen[up.Name] = true
+		guest, err := app.ctx.LoadModule(up, "ProviderRaw")
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", up.Name, err)
+		}
+		var ok bool
+		if up.Provider, ok = guest.(Provider); !ok {
+			return fmt.Errorf("provider %s: %T is no provider", up.Name, guest)
+		}
+	}
+	return nil
+}
+
+func upstreamsFromEnvironment() []*Upstream {
+	var found []*Upstream
+	for _, info := range caddy.GetModules(providerNamespace) {
+		module, ok := info.New().(SwitchedOn)
+		if !ok {
+			continue
+		}
+		for _, variable := range module.SwitchedOnBy() {
+			if os.Getenv(variable) != "" {
+				found = append(found, upstreamOf(info.ID.Name()))
+				break
+			}
+		}
+	}
+	if len(found) == 0 {
+		found = []*Upstream{upstreamOf("demo")}
+	}
+	return found
+}
+
+func upstreamOf(module string) *Upstream {
+	return &Upstream{Name: module, ProviderRaw: json.RawMessage(fmt.Sprintf(`{"module":%q}`, module))}
+}
+
+// Upstream finds a provider by its name.
+func (app *App) Upstream(name string) (*Upstream, bool) {
+	for _, up := range app.Upstreams {
+		if up.Name == name {
+			return up, true
+		}
+	}
+	return nil, false
+}
+
+// failureMemory is how long a failure says something about a provider.
+const failureMemory = 30 * time.Second
+
+// unavailableAfter is how many failures in a row make a provider count as unavailable.
+const unavailableAfter = 3
+
+// Observe notes how an attempt ended, for Status. A refusal that is the client's own fault says nothing of the provider.
+func (up *Upstream) Observe(err error) {
+	if err == nil {
+		up.failures.Store(0)
+		return
+	}
+	var e *dialect.Error
+	if errors.As(err, &e) && (e.Retryable || e.HTTPStatus() >= 500) {
+		up.failures.Add(1)
+		up.failedAt.Store(time.Now().UnixNano())
+	}
+}
+
+// Status is how the gateway sees the provider now: available, degraded or unavailable.
+func (up *Upstream) Status() string {
+	failures := up.failures.Load()
+	if failures == 0 || time.Since(time.Unix(0, up.failedAt.Load())) > failureMemory {
+		return "available"
+	}
+	if failures < unavailableAfter {
+		return "degraded"
+	}
+	return "unavailable"
+}
+
+// Model is a name that clients ask for, and where it leads.
+type Model struct {
+	// Name is what clients put into a call's model.
+	Name string `json:"name"`
+	// Targets share the calls by weight.
+	Targets []Target `json:"targets"`
+	// Fallbacks are asked in order where no target answers.
+	Fallbacks []Target `json:"fallbacks,omitempty"`
+}
+
+// Target is a provider and its own name for a model.
+type Target struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
+	// Weight is a target's share of the calls. Default: 1.
+	Weight int `json:"weight,omitempty"`
+
+	up *Upstream
+}
+
+// Upstream is the target's provider.
+func (t Target) Upstream() *Upstream { return t.up }
+
+// ParseTarget reads <provider>/<model>; the model may hold slashes of its own.
+func ParseTarget(text string) (Target, error) {
+	provider, model, ok := strings.Cut(text, "/")
+	if !ok || provider == "" || model == "" {
+		return Target{}, fmt.Errorf("%q is not of the form <provider>/<model>", text)
+	}
+	return Target{Provider: provider, Model: model, Weight: 1}, nil
+}

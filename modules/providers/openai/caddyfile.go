@@ -1,0 +1,65 @@
+package openai
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// UnmarshalCaddyfile sets up the provider from Caddyfile tokens. Syntax:
+//
+//	provider <name> openai {
+//		base_url            <url>...
+//		api_key             <placeholder>
+//		models              <model>...
+//		default_model       <model>
+//		structured_output   json_schema|json_object|none
+//		connect_timeout     <duration>
+//		first_token_timeout <duration>
+//		idle_timeout        <duration>
+//	}
+func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch d.Val() {
+		case "base_url":
+			err = list(d, &p.BaseURLs)
+		case "api_key":
+			err = gateway.OneArg(d, &p.APIKey)
+		case "models":
+			err = list(d, &p.Names)
+		case "default_model":
+			err = gateway.OneArg(d, &p.Default)
+		case "structured_output":
+			err = gateway.OneArg(d, &p.Schema)
+		case "connect_timeout":
+			err = gateway.DurationArg(d, &p.ConnectTimeout)
+		case "first_token_timeout":
+			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
+		case "idle_timeout":
+			err = gateway.DurationArg(d, &p.IdleTimeout)
+		default:
+			err = d.Errf("unrecognized subdirective %q of an openai provider", d.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func list(d *caddyfile.Dispenser, dst *[]string) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	*dst = append(*dst, args...)
+	return nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Provider)(nil)

@@ -1,0 +1,184 @@
+// Package openai is the provider of everything that speaks OpenAI's API: OpenAI itself, Azure OpenAI, Ollama, vLLM,
+// llama.cpp, Groq, Mistral, DeepSeek, OpenRouter and the like.
+package openai
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+func init() { caddy.RegisterModule(new(Provider)) }
+
+const (
+	openAIBase  = "https://api.openai.com/v1"
+	openAIKey   = "{env.OPENAI_API_KEY}"
+	openAIModel = "gpt-4.1-mini"
+)
+
+// Defaults of the timeouts.
+const (
+	DefaultConnectTimeout    = 3 * time.Second
+	DefaultFirstTokenTimeout = 60 * time.Second
+	DefaultIdleTimeout       = 120 * time.Second
+)
+
+// The forms in which a server can be asked for an answer that fits a JSON Schema.
+const (
+	SchemaStandard = "json_schema" // OpenAI's own: response_format {"type":"json_schema","json_schema":{"schema":…}}
+	SchemaObject   = "json_object" // llama-cpp-python's: response_format {"type":"json_object","schema":…}
+	SchemaNone     = "none"        // none: the schema travels in the prompt alone
+)
+
+// Provider sends calls to an OpenAI-compatible API.
+type Provider struct {
+	// BaseURLs are the API's addresses, up to and with /v1; several share the calls in turn. Default: OpenAI's.
+	BaseURLs []string `json:"base_url,omitempty"`
+	// APIKey is the credential, as a placeholder; it is read when it is used, so the config holds no secret. Default: {env.OPENAI_API_KEY}
+	// for OpenAI's own address, none for any other.
+	APIKey string `json:"api_key,omitempty"`
+	// Names lists the models that this provider serves. Default: whatever a client asks for is passed on.
+	Names []string `json:"models,omitempty"`
+	// Default is the model of calls that name only the provider. Default: gpt-4.1-mini for OpenAI's own address, else the
+	// first of Names, else the first that the server lists.
+	Default string `json:"default_model,omitempty"`
+	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none. Default: json_schema.
+	Schema string `json:"structured_output,omitempty"`
+	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
+	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
+	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
+	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
+	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	bases     []*url.URL
+	turn      atomic.Uint32
+	key       credential
+	transport *http.Transport
+	// plain is set once the server has refused stream_options.
+	plain atomic.Bool
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Provider) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "llm_gateway.providers.openai", New: func() caddy.Module { return new(Provider) }}
+}
+
+// SwitchedOnBy names the variable that turns the provider on in a bare config.
+func (*Provider) SwitchedOnBy() []string { return []string{"OPENAI_API_KEY"} }
+
+// Provision applies the defaults.
+func (p *Provider) Provision(caddy.Context) error {
+	if len(p.BaseURLs) == 0 {
+		base := os.Getenv("OPENAI_BASE_URL")
+		if base == "" {
+			base = openAIBase
+		}
+		p.BaseURLs = []string{base}
+		if p.APIKey == "" {
+			p.APIKey = openAIKey
+		}
+	}
+	repl := caddy.NewReplacer()
+	for _, text := range p.BaseURLs {
+		base, err := url.Parse(strings.TrimSuffix(repl.ReplaceAll(text, ""), "/"))
+		if err != nil {
+			return fmt.Errorf("base_url: %w", err)
+		}
+		if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
+			return fmt.Errorf("base_url: %q is no address; write it as in https://api.openai.com/v1, without credentials or query", text)
+		}
+		p.bases = append(p.bases, base)
+	}
+	if p.Default == "" && slices.Contains(p.BaseURLs, openAIBase) {
+		p.Default = openAIModel
+	}
+	if p.Default == "" && len(p.Names) > 0 {
+		p.Default = p.Names[0]
+	}
+	if p.Schema == "" {
+		p.Schema = SchemaStandard
+	}
+	setDefault(&p.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&p.FirstTokenTimeout, DefaultFirstTokenTimeout)
+	setDefault(&p.IdleTimeout, DefaultIdleTimeout)
+	p.key.placeholder = p.APIKey
+	p.transport = newTransport(time.Duration(p.ConnectTimeout))
+	return nil
+}
+
+func setDefault(d *caddy.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = caddy.Duration(value)
+	}
+}
+
+// Validate refuses a missing credential and unknown words.
+func (p *Provider) Validate() error {
+	if p.APIKey != "" {
+		if secret, err := p.key.read(); err != nil || secret == "" {
+			return fmt.Errorf("api_key: %s is empty; set it, or leave api_key out if the server takes none", p.APIKey)
+		}
+	}
+	switch p.Schema {
+	case SchemaStandard, SchemaObject, SchemaNone:
+	default:
+		return fmt.Errorf("structured_output: %q is none of json_schema, json_object and none", p.Schema)
+	}
+	if p.Default != "" && !p.Serves(p.Default) {
+		return fmt.Errorf("default_model: %q is none of models", p.Default)
+	}
+	return nil
+}
+
+// Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
+func (p *Provider) Cleanup() error {
+	if p.transport != nil {
+		p.transport.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Dialect is OpenAI's.
+func (p *Provider) Dialect() dialect.Name { return dialect.OpenAI }
+
+// Serves says whether the provider takes a model: those of its list, or all where it has none.
+func (p *Provider) Serves(model string) bool {
+	return len(p.Names) == 0 || slices.Contains(p.Names, model)
+}
+
+// NamesModel says whether the config names a model, so that metrics may.
+func (p *Provider) NamesModel(model string) bool {
+	return model == p.Default || slices.Contains(p.Names, model)
+}
+
+// DefaultModel is the model of calls that name only the provider.
+func (p *Provider) DefaultModel() string { return p.Default }
+
+// base takes the next address in turn.
+func (p *Provider) base() *url.URL {
+	if len(p.bases) == 1 {
+		return p.bases[0]
+	}
+	return p.bases[int(p.turn.Add(1)-1)%len(p.bases)]
+}
+
+// Interface guards
+var (
+	_ gateway.Provider   = (*Provider)(nil)
+	_ gateway.SwitchedOn = (*Provider)(nil)
+	_ gateway.ModelNamer = (*Provider)(nil)
+	_ caddy.Provisioner  = (*Provider)(nil)
+	_ caddy.Validator    = (*Provider)(nil)
+	_ caddy.CleanerUpper = (*Provider)(nil)
+)

@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// listTimeout bounds how long one provider may hold up the list of models.
+const listTimeout = 5 * time.Second
+
+// serveModels answers /v1/models and /v1/models/{model}, with the models that the key may use.
+func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gateway.Call) error {
+	models, err := p.models(r.Context())
+	if err != nil {
+		return call.Fail(w, r, err)
+	}
+	allowed := models[:0]
+	for _, m := range models {
+		if call.Key == nil || call.Key.MayUse(m.ID) {
+			allowed = append(allowed, m)
+		}
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1/models"), "/"), "/")
+	if name == "" {
+		return call.ServeBody(w, openai.AppendModels(nil, allowed))
+	}
+	for _, m := range allowed {
+		if m.ID == name {
+			return call.ServeBody(w, openai.AppendModel(nil, m))
+		}
+	}
+	return call.Fail(w, r, dialect.Errorf(dialect.ModelNotFound, "the model does not exist here, or this key may not use it; GET /v1/models lists those that do"))
+}
+
+// models lists the config's models, then the providers' own, each name once. A provider that cannot list now is left out;
+// where none can, that is the answer.
+func (p *Proxy) models(ctx context.Context) ([]openai.Model, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	lists := make([][]gateway.ProviderModel, len(p.app.Upstreams))
+	errs := make([]error, len(p.app.Upstreams))
+	var wg sync.WaitGroup
+	for i, up := range p.app.Upstreams {
+		wg.Go(func() {
+			if lists[i], errs[i] = up.Provider.Models(ctx); errs[i] != nil {
+				p.log.Warn("listing models", zap.String("provider", up.Name), zap.Error(errs[i]))
+			}
+		})
+	}
+	wg.Wait()
+
+	seen := make(map[string]bool)
+	models := make([]openai.Model, 0, 16)
+	add := func(m openai.Model) {
+		if !seen[m.ID] {
+			seen[m.ID] = true
+			models = append(models, m)
+		}
+	}
+	for _, m := range p.app.Models {
+		add(openai.Model{ID: m.Name, OwnedBy: "gateway"})
+	}
+	for i, up := range p.app.Upstreams {
+		for _, m := range lists[i] {
+			if m.OwnedBy == "" {
+				m.OwnedBy = up.Name
+			}
+			add(openai.Model{ID: m.ID, Created: m.Created, OwnedBy: m.OwnedBy})
+		}
+	}
+	if len(models) == 0 {
+		for _, err := range errs {
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return models, nil
+}

@@ -1,0 +1,233 @@
+// Package ratelimit is the handler llm_rate_limit: it holds each caller to what the config and their key allow.
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+func init() { caddy.RegisterModule(new(RateLimit)) }
+
+// settleTimeout bounds how long a settlement may take once the call is over.
+const settleTimeout = 2 * time.Second
+
+// RateLimit admits a call where every limit allows it: those of this handler, and, in the first such handler that a call
+// meets, those of its key. A refused call counts nowhere.
+type RateLimit struct {
+	// Key is what the limits are counted by. Placeholders are replaced for each request. Default: {http.auth.user.id}, the
+	// gateway key's id; the client's address where a request has none.
+	Key string `json:"key,omitempty"`
+	// Zone keeps the counts of this handler apart from others'. Handlers with the same zone, key and kind of limit share
+	// theirs. In a Caddyfile it defaults to the name of the handler's matcher.
+	Zone string `json:"zone,omitempty"`
+	// Limits are this handler's own. Default: none, so that only keys' own limits hold.
+	Limits []Limit `json:"limits,omitempty"`
+
+	app *gateway.App
+	log *zap.Logger
+}
+
+// Limit is one limit of the config.
+type Limit struct {
+	// Kind is what is counted: requests, tokens or concurrency.
+	Kind gateway.LimitKind `json:"kind"`
+	// N is how many units are allowed in any window.
+	N int64 `json:"n"`
+	// Window is the window's length; none for concurrency.
+	Window caddy.Duration `json:"window,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RateLimit) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.llm_rate_limit", New: func() caddy.Module { return new(RateLimit) }}
+}
+
+// Provision applies the defaults and finds the gateway.
+func (l *RateLimit) Provision(ctx caddy.Context) (err error) {
+	l.log = ctx.Logger()
+	if l.Key == "" {
+		l.Key = "{http.auth.user.id}"
+	}
+	if l.Zone == "" {
+		l.Zone = "route"
+	}
+	l.app, err = gateway.AppOf(ctx)
+	return err
+}
+
+// Validate refuses limits that could never, or not fail to, be met.
+func (l *RateLimit) Validate() error {
+	seen := make(map[Limit]bool)
+	for _, limit := range l.Limits {
+		switch limit.Kind {
+		case gateway.LimitRequests, gateway.LimitTokens:
+			if limit.Window < caddy.Duration(time.Millisecond) {
+				return fmt.Errorf("%s: a window of at least 1ms is missing", limit.Kind)
+			}
+		case gateway.LimitConcurrency:
+			if limit.Window != 0 {
+				return fmt.Errorf("concurrency: has no window")
+			}
+		default:
+			return fmt.Errorf("%q is no kind of limit; there are requests, tokens and concurrency", limit.Kind)
+		}
+		if limit.N < 1 {
+			return fmt.Errorf("%s: %d is no limit; give at least 1", limit.Kind, limit.N)
+		}
+		slot := Limit{Kind: limit.Kind, Window: limit.Window}
+		if seen[slot] {
+			return fmt.Errorf("%s per %s is limited twice", limit.Kind, time.Duration(limit.Window))
+		}
+		seen[slot] = true
+	}
+	return nil
+}
+
+// ServeHTTP admits a call or answers 429.
+func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	call := l.app.Enter(w, r)
+	defer call.Leave()
+	if call.Preflight(w, r) {
+		return nil
+	}
+	claims, err := l.claims(call, r)
+	if err != nil {
+		return call.Fail(w, r, err)
+	}
+	if len(claims) == 0 {
+		return next.ServeHTTP(w, r)
+	}
+	denied, admitErr := l.app.Limiter().Admit(r.Context(), claims)
+	if admitErr != nil {
+		return call.Fail(w, r, &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the limits cannot be checked now; try again",
+			RetryAfter: time.Second, Cause: fmt.Errorf("checking limits: %w", admitErr)})
+	}
+	now := time.Now()
+	call.Claims = append(call.Claims, claims...)
+	setHeaders(w.Header(), call.Surface.Dialect, call.Claims, now)
+	if denied >= 0 {
+		call.Refused = true
+		l.app.ObserveRejection(claims[denied].Scope, claims[denied].Limit.Kind)
+		return call.Fail(w, r, refusal(&claims[denied], now))
+	}
+	defer l.settle(r, call, claims)
+	return next.ServeHTTP(w, r)
+}
+
+// settle gives back what was not used. It outlives the client, who may be gone.
+func (l *RateLimit) settle(r *http.Request, call *gateway.Call, claims []gateway.Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
+	defer cancel()
+	if call.Refused { // by a limit further on
+		l.app.Limiter().Cancel(ctx, claims)
+		return
+	}
+	for i := range claims {
+		claims[i].Actual = claims[i].Cost
+		if claims[i].Limit.Kind == gateway.LimitTokens {
+			claims[i].Actual = call.Usage.Total()
+		}
+	}
+	l.app.Limiter().Settle(ctx, claims)
+}
+
+// claims lists what a call asks for.
+func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim, *dialect.Error) {
+	var own []gateway.Limit
+	if call.Key != nil && !call.Limited {
+		own = call.Key.Limits
+	}
+	call.Limited = call.Limited || call.Key != nil
+	if len(own)+len(l.Limits) == 0 {
+		return nil, nil
+	}
+	claims := make([]gateway.Claim, 0, len(own)+len(l.Limits))
+	var subject string
+	if len(own) > 0 {
+		subject = "key:" + call.Key.ID
+	}
+	for _, limit := range own {
+		claims = append(claims, gateway.Claim{Subject: subject, Scope: "key", Limit: limit, Cost: 1})
+	}
+	if len(l.Limits) > 0 {
+		subject = l.Zone + ":" + l.subject(r)
+	}
+	for _, limit := range l.Limits {
+		claims = append(claims, gateway.Claim{Subject: subject, Scope: l.Zone,
+			Limit: gateway.Limit{Kind: limit.Kind, N: limit.N, Window: time.Duration(limit.Window)}, Cost: 1})
+	}
+	return l.weigh(claims, call, r)
+}
+
+// subject is who is counted.
+func (l *RateLimit) subject(r *http.Request) string {
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if repl == nil {
+		return r.RemoteAddr
+	}
+	if subject := repl.ReplaceAll(l.Key, ""); subject != "" {
+		return subject
+	}
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return address
+}
+
+// weigh reserves tokens for calls that a limit on tokens concerns, and drops such limits for those that use none.
+func (l *RateLimit) weigh(claims []gateway.Claim, call *gateway.Call, r *http.Request) ([]gateway.Claim, *dialect.Error) {
+	kept := claims[:0]
+	for _, claim := range claims {
+		if claim.Limit.Kind == gateway.LimitTokens {
+			if call.Surface.Operation == "" || r.Method != call.Surface.Method {
+				continue
+			}
+			if err := call.Parse(r); err != nil {
+				return nil, err
+			}
+			claim.Cost = reservation(call, claim.Limit.N)
+		}
+		kept = append(kept, claim)
+	}
+	return kept, nil
+}
+
+// assumedOutput is how many tokens of output are reserved for a call that names no bound, at most.
+const assumedOutput = 1024
+
+// reservation is what a call may use: its input, and the largest output that it allows. Where it names no bound, a share of
+// the limit is assumed, so that a small limit does not refuse the first call.
+func reservation(call *gateway.Call, limit int64) int64 {
+	output := call.MaxTokens
+	if output == 0 && call.Surface.Operation == dialect.Chat {
+		output = min(assumedOutput, limit/16)
+	}
+	return max(1, call.InputTokens+output)
+}
+
+// refusal is the 429.
+func refusal(c *gateway.Claim, now time.Time) *dialect.Error {
+	e := &dialect.Error{Kind: dialect.RateLimit, RetryAfter: c.RetryAfter, Details: map[string]any{
+		"limit": c.Limit.N, "remaining": c.Remaining, "reset_at": now.Add(max(c.Reset, c.RetryAfter)).UTC().Format(time.RFC3339Nano), "scope": c.Scope, "kind": c.Limit.Kind,
+	}}
+	if c.Limit.Kind == gateway.LimitConcurrency {
+		e.Message = fmt.Sprintf("%d calls are in progress, as many as the limit %q allows at a time; try again when one has ended", c.Limit.N, c.Scope)
+		return e
+	}
+	e.Message = fmt.Sprintf("the limit %q of %d %s in %s is reached; try again in %s", c.Scope, c.Limit.N, c.Limit.Kind, c.Limit.Window, c.RetryAfter.Round(time.Millisecond))
+	return e
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*RateLimit)(nil)
+	_ caddy.Validator             = (*RateLimit)(nil)
+	_ caddyhttp.MiddlewareHandler = (*RateLimit)(nil)
+)

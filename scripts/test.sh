@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them all. Called by `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+# need installs Debian packages where this is Debian, we are root and a command is missing; elsewhere it says what to install.
+need() {
+	local command=$1
+	shift
+	command -v "$command" >/dev/null 2>&1 && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		step "installing $*"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+	else
+		echo "The tests need $command. Install it (Debian: apt-get install $*; macOS: brew install $command) and run make test again." >&2
+		exit 1
+	fi
+}
+
+step 'what the tests need'
+need gcc gcc libc6-dev # the race detector
+need python3 python3 python3-venv
+need node nodejs npm
+need npm npm
+
+step 'gofmt, go vet'
+make --no-print-directory lint
+
+step 'go test -race, with coverage'
+CGO_ENABLED=1 go test -race -timeout 20m -coverprofile coverage.out -coverpkg ./modules/... ./...
+go tool cover -func coverage.out | tail -1
+
+step 'fuzz targets, 5s each'
+./scripts/fuzz.sh 5s
+
+step 'bin/caddy'
+make --no-print-directory build
+
+step 'official SDKs'
+./e2e/run-sdk.sh
+
+step 'a real LLM server'
+./e2e/run-llama.sh
+
+step 'all tests passed'
