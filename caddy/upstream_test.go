@@ -24,11 +24,15 @@ type seen struct {
 	Body   string
 }
 
-// newUpstream serves each request with handle, which is given the request's body.
+// newUpstream serves each request with handle, which is given the request's body. The list of models it answers by itself.
 func newUpstream(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, body string)) *upstream {
 	t.Helper()
 	u := new(upstream)
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/models" {
+			answerWhole(w, `{"object":"list","data":[{"id":"m","object":"model","created":1760000000,"owned_by":"up"}]}`)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the gateway went away

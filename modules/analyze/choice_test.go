@@ -109,10 +109,12 @@ func TestACallerWhoLeavesSpoilsNobodysList(t *testing.T) {
 	h := newHandler(t, threeProviders, `{}`)
 	up, _ := h.app.Upstream("local")
 	gone, leave := context.WithCancel(t.Context())
-	leave()
+	local := h.provider(t, "local")
+	local.leave = leave
 	if _, err := h.choices.rosters[up].models(gone); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	local.leave = nil
 	if models, err := h.choices.rosters[up].models(t.Context()); err != nil || len(models) != 2 {
 		t.Errorf("the next caller got %v, %v", models, err)
 	}

@@ -33,6 +33,7 @@ type fakeProvider struct {
 	id    caddy.ModuleID
 	asked *atomic.Int64
 	fail  *atomic.Pointer[dialect.Error]
+	leave func() // where set, the caller leaves while the provider is asked
 }
 
 func (p fakeProvider) CaddyModule() caddy.ModuleInfo {
@@ -53,6 +54,9 @@ func (p *fakeProvider) DefaultModel() string {
 
 func (p *fakeProvider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
 	p.asked.Add(1)
+	if p.leave != nil {
+		p.leave()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

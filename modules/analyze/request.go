@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -81,8 +82,8 @@ func parseRequest(body []byte) (request, *dialect.Error) {
 		case "metadata":
 			req.metadata, err = parseObject("metadata", "an object", value)
 		default:
-			field := clip(string(name), 64)
-			err = invalid(field, "%q is no field of this request; the fields are %s", field, strings.Join(fields[:], ", "))
+			field := cmp.Or(clip(string(name), 64), `""`) // a name may be empty, a field may not
+			err = invalid(field, "%s is no field of this request; the fields are %s", field, strings.Join(fields[:], ", "))
 		}
 		if err != nil {
 			return req, err

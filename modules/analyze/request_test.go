@@ -77,6 +77,7 @@ func TestParseRequestNamesTheFieldThatBreaksItsRule(t *testing.T) {
 		{"TTL is a bool", `"cache_ttl":true`, "cache_ttl", "whole number"},
 		{"metadata is a list", `"metadata":[1]`, "metadata", "an object"},
 		{"unknown member", `"ttl":60`, "ttl", "cache_ttl"},
+		{"unnamed member", `"":1`, `""`, "is no field"},
 		{"unknown null", `"ttl":null`, "ttl", "cache_ttl"},
 		{"long unknown member", `"` + strings.Repeat("é", 100) + `":1`, strings.Repeat("é", 32) + "…", "is no field"},
 	}

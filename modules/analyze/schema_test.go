@@ -1,9 +1,12 @@
 package analyze
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
 func TestASchemaThatDoesNotCompileIsRefusedWithTheReason(t *testing.T) {
@@ -122,4 +125,26 @@ func TestDataThatIsTooMuchWorkToCheckIsRefusedAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a client writes as a schema, and whatever a model says to it, checking one against the other ends.
+func FuzzJudge(f *testing.F) {
+	f.Add(`{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}`, `{"a":{"a":1}}`)
+	f.Add(`{"anyOf":[{"multipleOf":0.01},{"maximum":1e300}],"uniqueItems":true}`, `[1e-300,1E+0,1.0]`)
+	f.Add(`{"$dynamicAnchor":"a","items":{"$dynamicRef":"#a"},"unevaluatedItems":false}`, `[[1],[]]`)
+	f.Add(`{"$schema":"http://json-schema.org/draft-07/schema","dependencies":{"a":["b"]},"format":"regex"}`, `{"a":1}`)
+	f.Add(`{"patternProperties":{"^a+$":{"enum":[1,"b",null]}},"propertyNames":{"not":{"const":"x"}},"minProperties":1e2}`, `{"aa":2}`)
+	f.Add(`{"if":{"contains":{}},"then":{"prefixItems":[{},false]},"dependentSchemas":{"a":{}},"maxItems":-1}`, `[1,2]`)
+	f.Fuzz(func(t *testing.T, text, data string) {
+		if dialect.Check([]byte(text)) != nil {
+			return
+		}
+		s, err := compile([]byte(text))
+		if err != nil {
+			return
+		}
+		if got, err := s.judge(data); err == nil && !json.Valid(got) {
+			t.Errorf("data that is no JSON was taken: %q", got)
+		}
+	})
 }

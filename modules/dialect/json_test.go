@@ -35,6 +35,7 @@ func TestCheckNamesTheFault(t *testing.T) {
 		{"every escape", `{"a":"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00\ud800"}`, "", "", 0, ""},
 		{"every character size", `{"é€😀":"é€😀"}`, "", "", 0, ""},
 		{"the same name in other objects", `{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1}]}`, "", "", 0, ""},
+		{"the same names in objects side by side", `{"a":[` + many(`"z"`) + `,` + many(`"z"`) + `,{"\u0061":1},{"\u0061":1}]}`, "", "", 0, ""},
 		{"the deepest nesting", deep(MaxDepth), "", "", 0, ""},
 		{"many names", many(`"n200"`), "", "", 0, ""},
 		{"a spelling of model further down", `{"metadata":{"Model":1}}`, "", "", 0, ""},
@@ -70,6 +71,10 @@ func TestCheckNamesTheFault(t *testing.T) {
 		{"a NUL in a string", "{\"a\":\"x\x00\"}", InvalidJSON, "", 7, "control character"},
 		{"a NUL outside of strings", "{\x00}", InvalidJSON, "", 1, "name"},
 		{"an unknown escape", `{"a":"\x"}`, InvalidJSON, "", 6, "escape sequence"},
+		{"a first digit that is none", `{"a":"\ug123"}`, InvalidJSON, "", 6, "escape sequence"},
+		{"a second digit that is none", `{"a":"\u1g23"}`, InvalidJSON, "", 6, "escape sequence"},
+		{"a third digit that is none", `{"a":"\u12g3"}`, InvalidJSON, "", 6, "escape sequence"},
+		{"a fourth digit that is none", `{"a":"\u123g"}`, InvalidJSON, "", 6, "escape sequence"},
 		{"a short escape", `{"a":"\u12"}`, InvalidJSON, "", 6, "escape sequence"},
 		{"an overlong form in a string", "{\"a\":\"\xc0\xaf\"}", InvalidJSON, "", 6, "UTF-8"},
 		{"half a character in a string", "{\"a\":\"\xe2\x82\"}", InvalidJSON, "", 6, "UTF-8"},
@@ -125,6 +130,19 @@ func TestCheckOfAValidBodyDoesNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%d bytes: %v allocations, want none", size, n)
 		}
+	}
+}
+
+func TestCheckDecodesAnEscapedNameOnce(t *testing.T) {
+	const names = linearNames - 1
+	var body []byte
+	for i := range names {
+		body = append(body, `,"\u006e`+strconv.Itoa(i)+`":1`...)
+	}
+	body[0] = '{'
+	body = append(body, '}')
+	if n := testing.AllocsPerRun(20, func() { Check(body) }); n > 4*names {
+		t.Errorf("%v allocations for %d names", n, names)
 	}
 }
 

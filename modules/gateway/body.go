@@ -8,10 +8,14 @@ import (
 	"sync"
 
 	"github.com/dustin/go-humanize"
+	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
+
+// DefaultAnalyzeTokens bounds a structured prompt's answer where the client names no bound.
+const DefaultAnalyzeTokens = 2000
 
 // keepBody is the largest buffer that goes back to the pool, so that one great body does not stay in memory.
 const keepBody = 1 << 20
@@ -99,6 +103,11 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	}
 	if c.Surface.Dialect != dialect.OpenAI || c.Surface.Operation == "" {
 		c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
+		if c.Surface == AnalyzePrompt {
+			if c.MaxTokens = DefaultAnalyzeTokens; gjson.GetBytes(c.Body(), "max_tokens").Type == gjson.Number {
+				c.MaxTokens = max(0, gjson.GetBytes(c.Body(), "max_tokens").Int())
+			}
+		}
 		return nil
 	}
 	peek, err := openai.Peek(c.Surface.Operation, c.Body())
@@ -106,7 +115,7 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 		return err
 	}
 	c.Model = peek.Model
-	c.Stream = peek.Stream
+	c.Stream = peek.Stream && c.Surface.Operation == dialect.Chat // nothing else comes in events
 	c.IncludeUsage = peek.IncludeUsage
 	c.MaxTokens = peek.MaxTokens
 	c.Repeatable = peek.Repeatable

@@ -163,7 +163,7 @@ func saneID(id string) bool {
 		}
 	}
 	// Something that looks like a credential is no id, lest it be echoed and logged.
-	return !WellFormedKey(id) && !hasPrefix(id, "sk-") && !hasPrefix(id, AdminKeyPrefix)
+	return !hasPrefix(id, KeyPrefix) && !hasPrefix(id, AdminKeyPrefix) && !hasPrefix(id, "sk-")
 }
 
 func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,15 +60,26 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 
 var jsonType = []string{"application/json"}
 
+// setRetryAfter says how long to wait, rounded up: a client that comes back early would be refused again. Where
+// nobody knows, it is a second, lest the official SDKs come back at once.
 func setRetryAfter(h http.Header, wait time.Duration) {
-	if wait < time.Second {
-		wait = max(wait, time.Millisecond)
+	if wait <= 0 {
+		wait = time.Second
 	}
-	h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(wait.Seconds())), 10))
-	h.Set("Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10))
+	h.Set("Retry-After", strconv.FormatInt(ceil(wait, time.Second), 10))
+	h.Set("Retry-After-Ms", strconv.FormatInt(ceil(wait, time.Millisecond), 10))
 	if wait > time.Minute {
 		h.Set("X-Should-Retry", "false") // the official SDKs would hammer until then
 	}
+}
+
+// ceil is how many units a duration takes up.
+func ceil(d, unit time.Duration) int64 {
+	n := int64(d / unit)
+	if d%unit > 0 {
+		n++
+	}
+	return n
 }
 
 // render writes an error in the surface's shape.
@@ -96,7 +106,7 @@ type analyzeError struct {
 
 // analyzeKinds maps the kinds that this surface has no word of its own for.
 var analyzeKinds = map[dialect.Kind]dialect.Kind{
-	dialect.InvalidRequest:   dialect.Validation,
+	dialect.InvalidRequest:   dialect.InvalidJSON,
 	dialect.ModelNotFound:    dialect.NotFound,
 	dialect.StoreUnavailable: dialect.Unavailable,
 	dialect.OnlyIfCachedMiss: dialect.Timeout,

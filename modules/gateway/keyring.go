@@ -38,6 +38,8 @@ type Keyring struct {
 	known   *otter.Cache[KeyHash, *held]
 	unknown *otter.Cache[KeyHash, time.Time] // until when a hash counts as unknown
 	loads   singleflight.Group
+	changes sync.Mutex              // held while a key changes, so that its secrets stay those that are forgotten
+	keeping sync.Mutex              // held while what was read is kept, and while it is forgotten
 	version atomic.Uint64           // counts changes, so that a lookup that began before one is not kept after it
 	stored  atomic.Pointer[KeyHash] // the admin credential that the gateway made
 
@@ -101,18 +103,15 @@ func (k *Keyring) load(ctx context.Context, hash KeyHash, now time.Time) (*held,
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 		defer cancel()
 		key, err := k.store.KeyByHash(ctx, hash, now)
-		if errors.Is(err, ErrKeyNotFound) {
-			k.unknown.Set(hash, now.Add(unknownFor))
+		switch {
+		case errors.Is(err, ErrKeyNotFound):
+			k.keep(version, func() { k.unknown.Set(hash, now.Add(unknownFor)) })
 			return nil, err
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
 		}
 		h := &held{key: key}
-		k.known.Set(hash, h)
-		if k.version.Load() != version { // somebody changed a key meanwhile: what was read may be old
-			k.known.Invalidate(hash)
-		}
+		k.keep(version, func() { k.known.Set(hash, h) })
 		return h, nil
 	})
 	select {
@@ -123,6 +122,15 @@ func (k *Keyring) load(ctx context.Context, hash KeyHash, now time.Time) (*held,
 		return r.Val.(*held), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// keep remembers what was read, unless somebody changed a key since the reading began: it may be old then.
+func (k *Keyring) keep(version uint64, set func()) {
+	k.keeping.Lock()
+	defer k.keeping.Unlock()
+	if k.version.Load() == version {
+		set()
 	}
 }
 
@@ -171,18 +179,28 @@ func (k *Keyring) flush(ctx context.Context) {
 	}
 }
 
-// forget drops every secret of a key from memory. It comes after the change in the store.
-func (k *Keyring) forget(ctx context.Context, id string, hashes []KeyHash) error {
+// change applies a change to a key in the store and drops its secrets from memory. They are dropped where the change
+// fails too, since a store that was cut off may have made it.
+func (k *Keyring) change(ctx context.Context, id string, apply func() error) error {
+	k.changes.Lock()
+	defer k.changes.Unlock()
+	hashes, err := k.store.HashesOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer k.forget(hashes...)
+	return apply()
+}
+
+// forget drops secrets from memory. It comes after the change in the store.
+func (k *Keyring) forget(hashes ...KeyHash) {
+	k.keeping.Lock()
+	defer k.keeping.Unlock()
 	k.version.Add(1)
-	current, err := k.store.HashesOf(ctx, id)
-	for _, hash := range append(hashes, current...) {
+	for _, hash := range hashes {
 		k.known.Invalidate(hash)
 		k.unknown.Invalidate(hash)
 	}
-	if err != nil { // rather ask the store for every key again than let one live on
-		k.known.InvalidateAll()
-	}
-	return err
 }
 
 // NewKey describes a key to be made.
@@ -212,8 +230,7 @@ func (k *Keyring) Create(ctx context.Context, n NewKey) (*Key, string, error) {
 	if err := k.store.CreateKey(ctx, key, hash); err != nil {
 		return nil, "", err
 	}
-	k.version.Add(1)
-	k.unknown.Invalidate(hash)
+	k.forget(hash)
 	return key, n.Secret, nil
 }
 
@@ -245,12 +262,12 @@ func (k *Keyring) Keys(ctx context.Context, after string, limit int) ([]*Key, er
 }
 
 // Update changes a key. The change holds for the very next call.
-func (k *Keyring) Update(ctx context.Context, id string, change KeyChange) (*Key, error) {
-	key, err := k.store.UpdateKey(ctx, id, change)
-	if err != nil {
-		return nil, err
-	}
-	return key, k.forget(ctx, id, nil)
+func (k *Keyring) Update(ctx context.Context, id string, change KeyChange) (key *Key, err error) {
+	err = k.change(ctx, id, func() error {
+		key, err = k.store.UpdateKey(ctx, id, change)
+		return err
+	})
+	return key, err
 }
 
 // Revoke ends a key until it is activated again.
@@ -266,33 +283,21 @@ func (k *Keyring) Activate(ctx context.Context, id string) (*Key, error) {
 }
 
 // Rotate gives a key a fresh secret. The former one works for the grace period.
-func (k *Keyring) Rotate(ctx context.Context, id string, grace time.Duration) (*Key, string, error) {
-	secret := NewSecret(KeyPrefix)
-	former, err := k.store.HashesOf(ctx, id)
+func (k *Keyring) Rotate(ctx context.Context, id string, grace time.Duration) (key *Key, secret string, err error) {
+	secret = NewSecret(KeyPrefix)
+	err = k.change(ctx, id, func() error {
+		key, err = k.store.RotateKey(ctx, id, HashKey(secret), k.now().Add(grace))
+		return err
+	})
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := k.store.RotateKey(ctx, id, HashKey(secret), k.now().Add(grace))
-	if err != nil {
-		return nil, "", err
-	}
-	return key, secret, k.forget(ctx, id, former)
+	return key, secret, nil
 }
 
 // Delete removes a key for good.
 func (k *Keyring) Delete(ctx context.Context, id string) error {
-	hashes, err := k.store.HashesOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := k.store.DeleteKey(ctx, id); err != nil {
-		return err
-	}
-	k.version.Add(1)
-	for _, hash := range hashes {
-		k.known.Invalidate(hash)
-	}
-	return nil
+	return k.change(ctx, id, func() error { return k.store.DeleteKey(ctx, id) })
 }
 
 // Admin says whether a secret is the admin credential: the configured one, else the one that the gateway made.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"sync"
@@ -134,12 +135,12 @@ func (app *App) ObserveRejection(scope string, kind LimitKind) {
 	app.metrics.rejections.WithLabelValues(scope, string(kind)).Inc()
 }
 
-// ObserveAttempt counts one attempt at a provider. The outcome is "ok" or a dialect.Kind.
+// ObserveAttempt counts one attempt at a provider. The outcome is "ok", a dialect.Kind, or "canceled" where the client left.
 func (app *App) ObserveAttempt(c *Call, provider string, err error, took time.Duration) {
 	outcome := "ok"
 	var e *dialect.Error
 	switch {
-	case errors.As(err, &e):
+	case errors.As(err, &e) && !errors.Is(err, context.Canceled):
 		outcome = string(e.Kind)
 	case err != nil:
 		outcome = "canceled"

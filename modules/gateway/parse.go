@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -91,10 +92,10 @@ func ParseDuration(text string) (time.Duration, error) {
 	return value, nil
 }
 
-// ParseCount reads a whole number from 1 to 2^53, which JSON can carry exactly. Underscores may group its digits.
+// ParseCount reads a decimal number from 1 to 2^53, which JSON can carry exactly. Underscores may group its digits.
 func ParseCount(text string) (int64, error) {
-	value, err := strconv.ParseInt(text, 0, 64)
-	if err != nil || value < 1 || value > 1<<53 {
+	value, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
+	if err != nil || value < 1 || value > 1<<53 || text[0] == '_' {
 		return 0, &mistake{text, "no whole number from 1; write it as in 1000 or 200_000"}
 	}
 	return value, nil

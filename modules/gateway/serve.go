@@ -2,10 +2,10 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
@@ -49,16 +49,24 @@ func (c *Call) ServeAnswer(w http.ResponseWriter, answer *Answer) error {
 	return c.ServeBody(w, answer.Body)
 }
 
-// ServeAnswerStream writes a whole answer as the stream that the client asked for.
+// ServeAnswerStream writes a whole answer as the stream that the client asked for. The error is a *dialect.Error where the
+// answer cannot be told in events; nothing has been sent then.
 func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
 	c.Provider, c.Upstream = answer.Provider, answer.Model
-	c.BeginStream(w)
-	var err error
-	replayErr := openai.Replay(answer.Body, c.IncludeUsage, func(event []byte) bool {
-		_, err = w.Write(event)
-		return err == nil
+	begun := false
+	var writing error
+	err := openai.Replay(answer.Body, c.IncludeUsage, func(event []byte) bool {
+		if !begun {
+			begun = true
+			c.BeginStream(w)
+		}
+		_, writing = w.Write(event)
+		return writing == nil
 	})
-	return errors.Join(replayErr, err)
+	if err != nil {
+		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's answer is not complete", Cause: err}
+	}
+	return writing
 }
 
 // BeginStream sends the head of a streamed answer. Provider and Upstream must be known.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,13 +100,17 @@ const failureMemory = 30 * time.Second
 // unavailableAfter is how many failures in a row make a provider count as unavailable.
 const unavailableAfter = 3
 
-// Observe notes how an attempt ended, for Status. A refusal that is the client's own fault says nothing of the provider.
+// Observe notes how an attempt ended, for Status. A refusal that is the client's own fault says nothing of the provider, and
+// neither does a client who left.
 func (up *Upstream) Observe(err error) {
 	if err == nil {
 		up.failures.Store(0)
 		return
 	}
 	var e *dialect.Error
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	if errors.As(err, &e) && (e.Retryable || e.HTTPStatus() >= 500) {
 		up.failures.Add(1)
 		up.failedAt.Store(time.Now().UnixNano())

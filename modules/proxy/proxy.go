@@ -96,7 +96,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 func (p *Proxy) serveWhole(w http.ResponseWriter, r *http.Request, call *gateway.Call, body []byte) error {
 	reply, err := p.attempts(r, call, body)
 	if err != nil {
-		return call.Fail(w, r, err)
+		return call.Fail(w, r, ours(call, err))
 	}
 	answer := reply.Body
 	if call.Accept != nil {
@@ -113,7 +113,7 @@ func (p *Proxy) accept(r *http.Request, call *gateway.Call, body []byte) ([]byte
 	if again != nil {
 		reply, err := p.attempts(r, call, again)
 		if err != nil {
-			return nil, err
+			return nil, ours(call, err)
 		}
 		answer, _, failure = call.Accept(reply.Body, true)
 	}
@@ -121,6 +121,22 @@ func (p *Proxy) accept(r *http.Request, call *gateway.Call, body []byte) ([]byte
 		return nil, failure
 	}
 	return answer, nil
+}
+
+// ours turns a provider's refusal of a body that the gateway wrote into what it is for the client: a failure behind the
+// gateway, not one of the request.
+func ours(call *gateway.Call, err error) error {
+	var e *dialect.Error
+	if call.Native == nil || !errors.As(err, &e) {
+		return err
+	}
+	switch e.Kind {
+	case dialect.RateLimit:
+		return &dialect.Error{Kind: dialect.Unavailable, Message: e.Message, RetryAfter: e.RetryAfter, Cause: err}
+	case dialect.InvalidRequest, dialect.NotFound, dialect.ModelNotFound, dialect.TooLarge:
+		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider refused the call: " + e.Message, Cause: err}
+	}
+	return err
 }
 
 // deliver writes an answer, and lets the cache keep it before it leaves where it is complete.

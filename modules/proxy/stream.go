@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -28,15 +29,20 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 		if call.Record != nil && complete(call.Surface, reply.Body) == nil {
 			call.Record.Whole(a)
 		}
-		return call.ServeAnswerStream(w, a)
+		var broken *dialect.Error
+		if err := call.ServeAnswerStream(w, a); errors.As(err, &broken) {
+			return call.Fail(w, r, broken)
+		}
+		return nil // where the client is gone, nobody is left to tell
 	}
 	defer reply.Stream.Close()
 
 	start := time.Now()
-	err = p.relay(w, call, reply.Stream)
+	relay := &relay{w: w, call: call, stream: reply.Stream}
+	err = relay.run()
 	took := time.Since(start)
 	call.UpstreamFor += took
-	call.Usage = call.Usage.Add(reply.Stream.Usage())
+	call.Usage = call.Usage.Add(relay.usage())
 	up, _ := p.app.Upstream(call.Provider)
 	p.finish(call, up, err, call.UpstreamFor)
 	if err == nil {
@@ -55,53 +61,88 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	return nil
 }
 
-// relay writes events until the stream ends. An error of the stream is a *dialect.Error; one of the client's connection is not.
-func (p *Proxy) relay(w http.ResponseWriter, call *gateway.Call, s gateway.Stream) error {
-	var fold *openai.Fold
-	if call.Record != nil {
-		fold = openai.NewFold(maxFold)
+// relay sends one stream on.
+type relay struct {
+	w      http.ResponseWriter
+	call   *gateway.Call
+	stream gateway.Stream
+
+	pieces int64        // events so far that carry a piece of the answer
+	fold   *openai.Fold // what the cache may store; nil where nothing is to be kept
+	sample []byte       // the first event's data, kept where a usage event may have to be made
+}
+
+// run writes events until the stream ends. An error of the stream is a *dialect.Error; one of the client's connection is not.
+func (l *relay) run() error {
+	if l.call.Record != nil {
+		l.fold = openai.NewFold(maxFold)
 	}
-	flush := http.NewResponseController(w)
-	begun := false
-	for s.Next() {
+	flush := http.NewResponseController(l.w)
+	for begun := false; l.stream.Next(); {
 		if !begun {
 			begun = true
-			call.FirstToken = time.Since(call.Started)
-			call.BeginStream(w)
+			l.call.FirstToken = time.Since(l.call.Started)
+			l.call.BeginStream(l.w)
+			if l.call.IncludeUsage {
+				l.sample = bytes.Clone(l.stream.Data())
+			}
 		}
-		if fold != nil {
-			fold = p.keep(call, s, fold)
-		}
-		event := s.Event()
-		if call.Record != nil {
-			call.Record.Event(event)
-		}
-		if _, err := w.Write(event); err != nil {
+		if err := l.write(); err != nil {
 			return errors.Join(context.Canceled, err)
 		}
 		if err := flush.Flush(); err != nil {
 			return errors.Join(context.Canceled, err)
 		}
 	}
-	return s.Err()
+	return l.stream.Err()
 }
 
-// keep adds an event to what the cache may store, and hands that over before the last event leaves. It returns nil
-// once there is nothing more to add.
-func (p *Proxy) keep(call *gateway.Call, s gateway.Stream, fold *openai.Fold) *openai.Fold {
-	if !s.Last() {
-		if err := fold.Add(s.Data()); err != nil {
-			return nil
+// write sends the current event, and before the last one what has to be there by then.
+func (l *relay) write() error {
+	if !l.stream.Last() {
+		l.pieces++
+		if l.fold != nil && l.fold.Add(l.stream.Data()) != nil {
+			l.fold = nil
 		}
-		return fold
+		return l.send(l.stream.Event())
 	}
-	body, err := fold.Answer()
+	if l.call.IncludeUsage && l.stream.Usage() == (dialect.Usage{}) { // the provider was asked, and told none
+		if err := l.send(openai.AppendUsageEvent(nil, l.sample, l.usage())); err != nil {
+			return err
+		}
+	}
+	l.keep()
+	return l.send(l.stream.Event())
+}
+
+func (l *relay) send(event []byte) error {
+	if l.call.Record != nil {
+		l.call.Record.Event(event)
+	}
+	_, err := l.w.Write(event)
+	return err
+}
+
+// keep hands a complete answer to the cache before the last event leaves.
+func (l *relay) keep() {
+	if l.fold == nil {
+		return
+	}
+	body, err := l.fold.Answer()
 	if err != nil {
-		return nil
+		return
 	}
-	usage := call.Usage.Add(s.Usage())
-	call.Record.Whole(&gateway.Answer{
-		Provider: call.Provider, Model: call.Upstream, Body: openai.SetUsage(body, usage), Usage: usage, Created: time.Now().UTC(),
+	usage := l.usage()
+	l.call.Record.Whole(&gateway.Answer{
+		Provider: l.call.Provider, Model: l.call.Upstream, Body: openai.SetUsage(body, usage), Usage: usage, Created: time.Now().UTC(),
 	})
-	return nil
+}
+
+// usage is what the provider counted. Where it did not, as where a stream broke off, it is an estimate: the input by its
+// size, and a token for each event.
+func (l *relay) usage() dialect.Usage {
+	if usage := l.stream.Usage(); usage != (dialect.Usage{}) || l.pieces == 0 {
+		return usage
+	}
+	return dialect.Usage{Input: l.call.InputTokens, Output: l.pieces, Estimated: true}
 }

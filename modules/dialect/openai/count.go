@@ -30,3 +30,15 @@ func AppendUsage(dst []byte, u dialect.Usage) []byte {
 	}
 	return append(dst, '}')
 }
+
+// AppendUsageEvent writes the event that tells a stream's usage, with the id, time and model of one of the stream's chunks.
+func AppendUsageEvent(dst, chunk []byte, u dialect.Usage) []byte {
+	dst = append(dst, "data: {"...)
+	for name, value := range dialect.Members(chunk) {
+		switch string(name) {
+		case "id", "object", "created", "model", "system_fingerprint", "service_tier":
+			dst = append(append(append(append(append(dst, '"'), name...), `":`...), value...), ',')
+		}
+	}
+	return append(AppendUsage(append(dst, `"choices":[],"usage":`...), u), "}\n\n"...)
+}

@@ -169,9 +169,18 @@ func TestFoldHoldsNoMoreThanItsLimit(t *testing.T) {
 func TestFoldSizesWhatItHolds(t *testing.T) {
 	f := NewFold(4096)
 	for range 1000 { // values that replace each other cost no more than one of them
-		if err := f.Add([]byte(`{"id":"c","x":{"a":[1,2,3]},"usage":{"prompt_tokens":1},"choices":[{"index":0,"delta":{"y":1},"logprobs":{"z":null}}]}`)); err != nil {
-			t.Fatal(err)
+		for _, c := range []string{
+			`{"id":"c","x":{"a":[1,2,3]},"usage":{"prompt_tokens":1},"choices":[{"index":0,"delta":{"y":1},"logprobs":{"z":null}}]}`,
+			`{"id":"c","x":"abc","choices":[{"index":0,"delta":{"y":"abc"},"logprobs":{"z":[]}}]}`,
+			`{"choices":[{"index":0,"logprobs":{"z":123}}]}`,
+		} {
+			if err := f.Add([]byte(c)); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	if f.size > 600 {
+		t.Errorf("the size is %d", f.size)
 	}
 }
 
@@ -209,6 +218,8 @@ func FuzzFoldAndReplay(f *testing.F) {
 		}
 		f.Add(stream)
 	}
+	f.Add([]byte("data: " + chunk(`{"index":1,"delta":{"content":"a","x":null},"logprobs":null,"finish_reason":"stop"}`) + "\n\n"))
+	f.Add([]byte("data: " + chunk(`{"delta":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}`) + "\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		f := NewFold(1 << 16)
 		s := sse.NewScanner(bytes.NewReader(stream), 1<<16)

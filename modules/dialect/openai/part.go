@@ -71,12 +71,12 @@ func (f *Fold) join(ps *parts, name, value []byte) {
 		return
 	}
 	p := f.member(ps, name)
+	former := len(p.raw)
 	if p.end != '"' {
-		f.size -= len(p.raw)
 		p.raw, p.end = append(p.raw[:0], '"'), '"'
 	}
-	f.size += len(value)
 	p.raw = append(p.raw, value[1:len(value)-1]...)
+	f.size += len(p.raw) - former
 }
 
 // extend adds the elements of an array; other values are set.
@@ -86,15 +86,15 @@ func (f *Fold) extend(ps *parts, name, value []byte) {
 		return
 	}
 	p := f.member(ps, name)
+	former := len(p.raw)
 	if p.end != ']' {
-		f.size -= len(p.raw)
 		p.raw, p.end = append(p.raw[:0], '['), ']'
 	}
-	f.size += len(value)
 	for element := range dialect.Elements(value) {
 		if len(p.raw) > 1 {
 			p.raw = append(p.raw, ',')
 		}
 		p.raw = append(p.raw, element...)
 	}
+	f.size += len(p.raw) - former
 }

@@ -37,7 +37,6 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
 		e.Kind = dialect.UpstreamAuth
 		e.Message = "the provider refused the gateway's credential"
-		e.Retryable = false
 		return e
 	}
 	if !isJSON {
@@ -61,6 +60,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 		if e.Code == "" && spent(said.typ) {
 			e.Code = said.typ
 		}
+		e.Message = "the provider's own limit is reached; try again later"
 	case status == http.StatusRequestEntityTooLarge:
 		e.Kind, e.Status = dialect.TooLarge, status
 	case status >= 400 && status < 500:
@@ -71,7 +71,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 	if spent(e.Code) {
 		e.Retryable = false
 	}
-	if status >= 400 && status < 500 && hasError(body) {
+	if status >= 400 && status < 500 && status != http.StatusTooManyRequests && hasError(body) {
 		e.Body = bytes.Clone(body)
 	}
 	return e

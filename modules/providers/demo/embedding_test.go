@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -96,6 +95,6 @@ func TestFailuresSpoilEmbeddingsToo(t *testing.T) {
 	}
 	broken := provision(t, &Provider{Failures: []Failure{{Kind: "malformed"}}})
 	if reply, err := broken.Send(t.Context(), attempt); err != nil || gjson.ValidBytes(reply.Body) {
-		t.Error(fmt.Sprintf("a malformed answer is %v, %v", reply, err))
+		t.Errorf("a malformed answer is %v, %v", reply, err)
 	}
 }

@@ -158,7 +158,7 @@ func (s *stream) text() bool {
 		s.buf = append(s.buf, `}}]`...)
 	}
 	s.end("")
-	if s.pos = end; end-1 == len(choice.text) && !s.spoilt() {
+	if s.pos = end; end == len(choice.text) && !s.spoilt() {
 		s.next = stageFinish
 	}
 	return true

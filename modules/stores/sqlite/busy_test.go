@@ -33,24 +33,27 @@ func busyError(t *testing.T) error {
 
 func TestBusyFileIsTriedAgain(t *testing.T) {
 	busy, other := busyError(t), errors.New("disk on fire")
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
 	for name, test := range map[string]struct {
-		ctx     context.Context
-		answers []error // the last one repeats
-		want    error
-		tries   int
+		answers   []error // the last one repeats
+		cancelled bool
+		want      error
+		tries     int
 	}{
-		"at once":           {t.Context(), []error{nil}, nil, 1},
-		"busy twice":        {t.Context(), []error{busy, busy, nil}, nil, 3},
-		"busy, then broken": {t.Context(), []error{busy, other}, other, 2},
-		"busy for ever":     {t.Context(), []error{busy}, busy, int(busyTimeout/busyPause) + 2},
-		"cancelled":         {cancelled, []error{busy}, context.Canceled, 1},
+		"at once":           {[]error{nil}, false, nil, 1},
+		"busy twice":        {[]error{busy, busy, nil}, false, nil, 3},
+		"busy, then broken": {[]error{busy, other}, false, other, 2},
+		"busy for ever":     {[]error{busy}, false, busy, int(busyTimeout/busyPause) + 2},
+		"cancelled":         {[]error{busy}, true, context.Canceled, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.cancelled {
+					cancel()
+				}
 				start, tries := time.Now(), 0
-				err := retryBusy(test.ctx, func() error {
+				err := retryBusy(ctx, func() error {
 					tries++
 					return test.answers[min(tries, len(test.answers))-1]
 				})
