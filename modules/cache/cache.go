@@ -119,10 +119,7 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return call.Fail(w, r, err)
 	}
 	asked := parseControl(r.Header["Cache-Control"])
-	key, ok, err := c.key(call, r)
-	if err != nil {
-		return call.Fail(w, r, err)
-	}
+	key, ok := c.key(call, r)
 	if !ok || asked.noStore {
 		if asked.onlyIfCached {
 			return call.Fail(w, r, errOnlyIfCached)
@@ -138,28 +135,38 @@ var errOnlyIfCached = dialect.Errorf(dialect.OnlyIfCachedMiss, "no answer to thi
 
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, asked control) error {
 	if asked.noCache {
-		setHeaders(w.Header(), "MISS", "llm_cache; fwd=request")
-		call.Cache = gateway.CacheMiss
-		call.Record = &recorder{cache: c, call: call, key: key}
-		return next.ServeHTTP(w, r)
-	}
-	for {
-		if answer := c.lookup(r.Context(), key, asked); answer != nil {
-			return c.serveHit(w, r, call, answer)
-		}
 		if asked.onlyIfCached {
 			return call.Fail(w, r, errOnlyIfCached)
 		}
-		f, leads := c.flights.join(key, call)
-		if leads {
-			return c.lead(w, r, next, call, key, f)
-		}
-		served, err := c.follow(w, r, call, f)
-		if served {
+		return c.alone(w, r, next, call, key, "request")
+	}
+	if answer := c.lookup(r.Context(), key, asked); answer != nil {
+		return c.serveHit(w, r, call, answer)
+	}
+	if asked.onlyIfCached {
+		return call.Fail(w, r, errOnlyIfCached)
+	}
+	f, leads := c.flights.join(key, call)
+	if !leads {
+		if served, err := c.follow(w, r, call, f); served {
 			return err
 		}
-		// The flight ended with nothing to share: its caller left. Take its place.
+		// The answer was none to be shared. All who waited for it go on by themselves, rather than one after the other.
+		return c.alone(w, r, next, call, key, "uri-miss")
 	}
+	if answer := c.lookup(r.Context(), key, asked); answer != nil { // a flight has landed since the first look
+		c.flights.end(key, f, answer, nil)
+		return c.serveHit(w, r, call, answer)
+	}
+	return c.lead(w, r, next, call, key, f)
+}
+
+// alone makes the call upstream and keeps its answer, where nobody can join.
+func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, why string) error {
+	setHeaders(w.Header(), "MISS", "llm_cache; fwd="+why)
+	call.Cache = gateway.CacheMiss
+	call.Record = &recorder{cache: c, call: call, key: key}
+	return next.ServeHTTP(w, r)
 }
 
 // lookup finds an answer that is fresh enough. A store that fails is a miss: the cache is no reason to refuse a call.
@@ -183,7 +190,6 @@ func (c *Cache) serveHit(w http.ResponseWriter, r *http.Request, call *gateway.C
 
 // serveAnswer writes a kept answer in the form that the client asked for.
 func (c *Cache) serveAnswer(w http.ResponseWriter, r *http.Request, call *gateway.Call, answer *gateway.Answer) error {
-	call.FirstToken = 0
 	if !call.Stream {
 		return c.quiet(r, call.ServeAnswer(w, answer))
 	}

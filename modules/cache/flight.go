@@ -53,13 +53,19 @@ func (fs *flights) join(key gateway.AnswerKey, call *gateway.Call) (f *flight, l
 	return f, true
 }
 
-// land takes a flight off the list.
-func (fs *flights) land(key gateway.AnswerKey, f *flight) {
+// end takes a flight off the list and tells all who wait what they get: an answer, a failure, or neither.
+func (fs *flights) end(key gateway.AnswerKey, f *flight, answer *gateway.Answer, failure *dialect.Error) {
 	fs.mu.Lock()
-	defer fs.mu.Unlock()
 	if fs.byKey[key] == f {
 		delete(fs.byKey, key)
 	}
+	fs.mu.Unlock()
+	f.change(func() {
+		f.over = true
+		if f.answer == nil {
+			f.answer, f.failure = answer, failure
+		}
+	})
 }
 
 // board adds somebody who waits, unless the flight is over or was given up.
@@ -82,7 +88,7 @@ func (f *flight) leave() {
 	}
 }
 
-// alone says whether nobody but the caller waits.
+// wanted says whether somebody waits.
 func (f *flight) wanted() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,13 +115,7 @@ func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 	call.Record = &recorder{cache: c, call: call, key: key, flight: f}
 	defer func() { // after a panic too, since others wait
 		stop()
-		c.flights.land(key, f)
-		f.change(func() {
-			f.over = true
-			if f.answer == nil {
-				f.failure = shared(call.Err)
-			}
-		})
+		c.flights.end(key, f, nil, shared(call.Err))
 		cancel(nil)
 	}()
 	return next.ServeHTTP(&leaderWriter{ResponseWriter: w, flight: f, leave: own}, r.WithContext(ctx))

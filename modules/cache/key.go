@@ -2,8 +2,8 @@ package cache
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,14 +29,14 @@ func ignored(member string) bool {
 
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// key names the answer to a call. It is false where the call is not to be cached.
-func (c *Cache) key(call *gateway.Call, r *http.Request) (gateway.AnswerKey, bool, *dialect.Error) {
+// key names the answer to a call. It is false where the call is not to be cached, or cannot be compared with others.
+func (c *Cache) key(call *gateway.Call, r *http.Request) (key gateway.AnswerKey, ok bool) {
 	if !call.Repeatable && c.Match != MatchAll || call.CacheTTL != nil && *call.CacheTTL == 0 {
-		return gateway.AnswerKey{}, false, nil
+		return key, false
 	}
-	tenant, ok := c.tenant(call, r)
+	kind, tenant, ok := c.tenant(call, r)
 	if !ok {
-		return gateway.AnswerKey{}, false, nil
+		return key, false
 	}
 	buf := scratch.Get().(*[]byte)
 	defer func() {
@@ -45,13 +45,19 @@ func (c *Cache) key(call *gateway.Call, r *http.Request) (gateway.AnswerKey, boo
 		}
 	}()
 	text := append((*buf)[:0], keyVersion...)
-	for _, part := range [...]string{string(c.Scope), tenant, call.Surface.Name, r.Header.Get("Openai-Beta")} {
+	for _, part := range [...]string{string(c.Scope), kind, tenant, call.Surface.Name} {
 		text = append(append(text, 0), part...)
+	}
+	text = append(text, 0)
+	for _, beta := range r.Header["Openai-Beta"] { // the one header of a client that changes what an answer says
+		text = append(append(text, beta...), 0)
 	}
 	for _, targets := range [...][]gateway.Target{call.Route.Targets, call.Route.Fallbacks} {
 		text = append(text, 0)
 		for i := range targets {
-			text = fmt.Appendf(text, "%s/%s\x00%d\x00", targets[i].Provider, targets[i].Model, targets[i].Weight)
+			text = append(append(text, targets[i].Provider...), 0)
+			text = append(append(text, targets[i].Model...), 0)
+			text = append(strconv.AppendInt(text, int64(targets[i].Weight), 10), 0)
 		}
 	}
 	text = append(text, 0)
@@ -60,27 +66,27 @@ func (c *Cache) key(call *gateway.Call, r *http.Request) (gateway.AnswerKey, boo
 	} else {
 		var err error
 		if text, err = dialect.Canonical(text, call.Body(), ignored); err != nil {
-			return gateway.AnswerKey{}, false, &dialect.Error{Kind: dialect.InvalidJSON, Message: "the body is not valid JSON", Cause: err}
+			return key, false
 		}
 	}
 	*buf = text
-	return sha256.Sum256(text), true, nil
+	return sha256.Sum256(text), true
 }
 
 // tenant is who shares the answer. Without anybody to tell apart, nothing is kept unless the config says that it is shared.
-func (c *Cache) tenant(call *gateway.Call, r *http.Request) (string, bool) {
+func (c *Cache) tenant(call *gateway.Call, r *http.Request) (kind, name string, ok bool) {
 	switch {
 	case c.Scope == ScopeShared:
-		return "", true
+		return "", "", true
 	case c.Scope == ScopeTeam && call.Key != nil && call.Key.Team != "":
-		return "team:" + call.Key.Team, true
+		return "team", call.Key.Team, true
 	case call.Key != nil:
-		return "key:" + call.Key.ID, true
+		return "key", call.Key.ID, true
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		if user, ok := repl.GetString("http.auth.user.id"); ok && user != "" { // authenticated by another handler
-			return "user:" + user, true
+			return "user", user, true
 		}
 	}
-	return "", false
+	return "", "", false
 }

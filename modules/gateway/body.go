@@ -114,6 +114,9 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	if err != nil {
 		return err
 	}
+	if looksSecret(peek.Model) {
+		return &dialect.Error{Kind: dialect.ModelNotFound, Field: "model", Message: "the model is not a name but looks like a credential; put a model's name there"}
+	}
 	c.Model = peek.Model
 	c.Stream = peek.Stream && c.Surface.Operation == dialect.Chat // nothing else comes in events
 	c.IncludeUsage = peek.IncludeUsage

@@ -78,7 +78,7 @@ func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return app.checkTargets(d)
+	return nil
 }
 
 func unmarshalStore(d *caddyfile.Dispenser, raw *json.RawMessage) error {
@@ -164,22 +164,6 @@ func (app *App) unmarshalModel(d *caddyfile.Dispenser) error {
 		return d.Errf("model %s has no target; add `target <provider>/<model>`", m.Name)
 	}
 	app.Models = append(app.Models, m)
-	return nil
-}
-
-// checkTargets finds a target's unknown provider while the line is still known. Providers that the environment turns on
-// are not known here; Provision checks those.
-func (app *App) checkTargets(d *caddyfile.Dispenser) error {
-	if len(app.Upstreams) == 0 {
-		return nil
-	}
-	for _, m := range app.Models {
-		for _, t := range slices.Concat(m.Targets, m.Fallbacks) {
-			if _, ok := app.Upstream(t.Provider); !ok {
-				return d.Errf("model %s: there is no provider %q", m.Name, t.Provider)
-			}
-		}
-	}
 	return nil
 }
 

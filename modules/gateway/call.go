@@ -162,8 +162,12 @@ func saneID(id string) bool {
 			return false
 		}
 	}
-	// Something that looks like a credential is no id, lest it be echoed and logged.
-	return !hasPrefix(id, KeyPrefix) && !hasPrefix(id, AdminKeyPrefix) && !hasPrefix(id, "sk-")
+	return !looksSecret(id)
+}
+
+// looksSecret says whether a client has put a credential where a name belongs. Names are echoed and logged.
+func looksSecret(text string) bool {
+	return hasPrefix(text, KeyPrefix) || hasPrefix(text, AdminKeyPrefix) || hasPrefix(text, "sk-")
 }
 
 func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }

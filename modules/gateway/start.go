@@ -133,7 +133,7 @@ func (app *App) servers() ([]*caddyhttp.Server, error) {
 }
 
 // checkRoutes refuses a config in which keys are checked and calls are sent, but no limit can be applied: each key's
-// own limits would be a silent no-op.
+// own limits would be a silent no-op. It refuses handlers without the llm_proxy that they serve, too.
 func (app *App) checkRoutes() error {
 	servers, err := app.servers()
 	if err != nil {
@@ -145,6 +145,9 @@ func (app *App) checkRoutes() error {
 		if has("llm_auth") && has("llm_proxy") && !has("llm_rate_limit") {
 			return fmt.Errorf("the server at %s has llm_auth and llm_proxy but no llm_rate_limit, so the limits of its keys would not hold; add llm_rate_limit",
 				strings.Join(srv.Listen, ", "))
+		}
+		if has("llm_rate_limit") && !has("llm_proxy") {
+			return fmt.Errorf("the server at %s has llm_rate_limit but no llm_proxy, so there is nothing to limit; add llm_proxy", strings.Join(srv.Listen, ", "))
 		}
 		if has("llm_cache") && !has("llm_proxy") {
 			return fmt.Errorf("the server at %s has llm_cache but no llm_proxy, so there is nothing to cache; add llm_proxy", strings.Join(srv.Listen, ", "))

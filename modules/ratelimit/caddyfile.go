@@ -52,9 +52,8 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	line := d.Token()
-	block := false
+	var concurrency int64
 	for d.NextBlock(0) {
-		block = true
 		var err error
 		switch option := d.Val(); option {
 		case "key":
@@ -65,9 +64,9 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "requests", "tokens":
 			err = l.unmarshalLimit(d, gateway.LimitKind(option))
 		case "concurrency":
-			limit := Limit{Kind: gateway.LimitConcurrency}
-			err = gateway.CountArg(d, &limit.N)
-			l.Limits = append(l.Limits, limit)
+			if err = gateway.CountArg(d, &concurrency); err == nil {
+				l.Limits = append(l.Limits, Limit{Kind: gateway.LimitConcurrency, N: concurrency})
+			}
 		default:
 			err = d.Errf("unrecognized subdirective %q of llm_rate_limit", option)
 		}
@@ -78,7 +77,7 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	if block && len(l.Limits) == 0 {
+	if d.Val() == "}" && len(l.Limits) == 0 { // an empty block counts as one, too
 		return d.Errf("%s has a block without a limit, which would limit nothing; add requests, tokens or concurrency", line.Text)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 const (
 	maxSubject  = 120 // runes
 	maxEntities = 10  // of a sort
+
+	briefSubject = 3 // tokens
 )
 
 // intents are what leading verbs ask for.
@@ -54,6 +56,16 @@ func suggest(prompt string, seed uint64) map[string]string {
 		// From 0.50 to 0.95: a demo is never certain.
 		"confidence_score": strconv.FormatFloat(float64(50+seed%46)/100, 'f', 2, 64),
 	}
+}
+
+// shorten leaves of an analysis what takes few tokens.
+func shorten(suggested map[string]string) {
+	suggested["entities"] = "{}"
+	subject, _ := dialect.Text([]byte(suggested["subject"]))
+	if words := strings.Fields(subject); len(words) > 0 {
+		subject, _ = cutTokens(words[0], briefSubject)
+	}
+	suggested["subject"] = string(dialect.String(nil, subject))
 }
 
 // readIntent names the intent, and returns the prompt after its leading verb.

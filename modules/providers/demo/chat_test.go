@@ -75,7 +75,7 @@ func TestUsageIsHonest(t *testing.T) {
 	}{
 		{"all messages", `{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"}]}`, countTokens("Be brief.") + countTokens("Hello")},
 		{"parts with text", `{"messages":[{"role":"user","content":[{"type":"text","text":"one"},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"two"}]}]}`, 2},
-		{"earlier tool calls", `{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"fn","arguments":"{}"}}]}]}`, 3},
+		{"earlier tool calls", `{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"fn","arguments":"{}"}}]}]}`, 2},
 		{"tools", `{"messages":[{"role":"user","content":"Hello"}],"tools":` + tools + `}`, countTokens("Hello") + countTokens(tools)},
 		{"several choices", `{"n":3,"messages":[{"role":"user","content":"Hello"}]}`, 2},
 	} {
@@ -165,7 +165,7 @@ func TestToolCallIsCutWhereTokensRunOut(t *testing.T) {
 		limit     int
 		name, arg string
 	}{
-		{1, "", ""}, {2, "weather", ""}, {4, "weather", `{"`},
+		{1, "", ""}, {2, "weather", ""}, {3, "weather", `{"`},
 	} {
 		got := answer(t, p, fmt.Sprintf(withTools, userTurn, fmt.Sprintf(`,"max_tokens":%d`, tt.limit)))
 		f := got.Get("choices.0.message.tool_calls.0.function")
@@ -237,4 +237,16 @@ func TestImpossibleRequestsNameTheField(t *testing.T) {
 func TestNullFieldsAreAsIfAbsent(t *testing.T) {
 	p := provision(t, new(Provider))
 	answer(t, p, `{"n":null,"max_tokens":null,"stop":null,"tools":null,"tool_choice":null,"response_format":null,"messages":[{"role":"user","content":"x"}]}`)
+}
+
+// The smallest bound of the structured prompt surface leaves room for an analysis.
+func TestAnAnalysisFitsIntoFiftyTokens(t *testing.T) {
+	p := provision(t, new(Provider))
+	schema := `{"type":"object","required":["intent","subject","entities","output_format","original_language","confidence_score"],"properties":{"intent":{"type":"string"},"subject":{"type":"string"},"entities":{"type":"object"},"output_format":{"const":"json"},"original_language":{"type":"string"},"confidence_score":{"type":"number","minimum":0,"maximum":1}}}`
+	for _, prompt := range []string{"Extract entities from: John Smith works at Acme Corp in New York", "Internationalisierungsanforderungen", "翻译：你好世界", "."} {
+		got := answer(t, p, fmt.Sprintf(`{"max_tokens":50,"messages":[{"role":"user","content":%q}],"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":%s}}}`, prompt, schema))
+		if got.Get("choices.0.finish_reason").Str != "stop" || !gjson.Valid(got.Get("choices.0.message.content").Str) {
+			t.Errorf("%q gives %s", prompt, got.Raw)
+		}
+	}
 }

@@ -109,6 +109,9 @@ func (req *chatRequest) content(words int, seed uint64) (string, error) {
 			return "", invalid("response_format.json_schema.schema", "a response format of type json_schema needs a schema")
 		}
 		made, err := instance(schema, req.said, seed)
+		if err == nil && req.maxTokens >= 0 && countTokens(string(made)) > req.maxTokens {
+			made, err = briefInstance(schema, req.said, seed)
+		}
 		if err != nil {
 			return "", invalid("response_format.json_schema.schema", "making an instance of the schema: %v", err)
 		}

@@ -186,12 +186,16 @@ func (*Provider) Models(context.Context) ([]gateway.ProviderModel, error) {
 // Serves knows the demo's own models only.
 func (*Provider) Serves(model string) bool { return model == chatModel || model == embeddingModel }
 
+// NamesModel says whether metrics may name a model.
+func (p *Provider) NamesModel(model string) bool { return p.Serves(model) }
+
 // DefaultModel is the chat model.
 func (*Provider) DefaultModel() string { return chatModel }
 
 // Interface guards.
 var (
-	_ gateway.Provider  = (*Provider)(nil)
-	_ caddy.Provisioner = (*Provider)(nil)
-	_ caddy.Validator   = (*Provider)(nil)
+	_ gateway.Provider   = (*Provider)(nil)
+	_ gateway.ModelNamer = (*Provider)(nil)
+	_ caddy.Provisioner  = (*Provider)(nil)
+	_ caddy.Validator    = (*Provider)(nil)
 )

@@ -32,8 +32,12 @@ var (
 // allOf, anyOf, oneOf), not those that exclude one (not, if, dependent…): there it may be wrong.
 // Where the schema asks for an intent and a subject, the prompt is looked at for what to say.
 func instance(schema gjson.Result, prompt string, seed uint64) ([]byte, error) {
-	g := &generator{root: schema, prompt: prompt, seed: seed, work: maxWork}
-	return g.value(nil, []gjson.Result{schema}, 0, 0)
+	return (&generator{root: schema, prompt: prompt, seed: seed, work: maxWork}).make()
+}
+
+// briefInstance makes an instance as instance does that says less about the prompt.
+func briefInstance(schema gjson.Result, prompt string, seed uint64) ([]byte, error) {
+	return (&generator{root: schema, prompt: prompt, seed: seed, work: maxWork, brief: true}).make()
 }
 
 // generator makes one instance. Its methods append to dst and on an error return dst's former content.
@@ -42,6 +46,11 @@ type generator struct {
 	prompt string
 	seed   uint64
 	work   int // what may still be done
+	brief  bool
+}
+
+func (g *generator) make() ([]byte, error) {
+	return g.value(nil, []gjson.Result{g.root}, 0, 0)
 }
 
 // value appends a value that all of the schemas allow. Successive variants give different values, until the
@@ -213,6 +222,9 @@ func (g *generator) emitObject(dst []byte, s *shape, depth, variant int) ([]byte
 	var suggested map[string]string
 	if depth == 0 && s.declares("intent") && s.declares("subject") {
 		suggested = suggest(g.prompt, g.seed)
+		if g.brief {
+			shorten(suggested)
+		}
 	}
 	out := append(dst, '{')
 	count, optional := 0, s.maxProps-len(s.required)

@@ -8,13 +8,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestTokensAreFourLettersOrOneSign(t *testing.T) {
+func TestTokensAreFourLettersOrThreeSigns(t *testing.T) {
 	for _, tt := range []struct {
 		text string
 		want int64
 	}{
 		{"", 0}, {" \n\t ", 0}, {"a", 1}, {"four", 1}, {"fifth", 2}, {"12345678", 2},
-		{"Hello, world!", 6}, {"a b c", 3}, {"über straße", 3}, {"你好世界", 1}, {"👋🏽", 2}, {"don't", 3}, {"\xff", 1},
+		{"Hello, world!", 6}, {"a b c", 3}, {"über straße", 3}, {"你好世界", 1}, {"👋🏽", 1}, {`":{},"`, 2}, {"snake_case", 3}, {"don't", 3}, {"\xff", 1},
 	} {
 		if got := countTokens(tt.text); got != tt.want {
 			t.Errorf("%q has %d tokens, want %d", tt.text, got, tt.want)
