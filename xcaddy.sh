@@ -17,11 +17,17 @@ case "${1:-}" in
 	;;
 esac
 
-# The module is this checkout: nobody is asked for it.
-GOPRIVATE="$MODULE${GOPRIVATE:+,$GOPRIVATE}"
+# The module is this checkout, so nobody need be asked for it. Without this first proxy, which says of $MODULE/modules that
+# it is no module of its own, Go would look for one on the network.
+nobody=$(mktemp -d)
+trap 'rm -rf "$nobody"' EXIT
+mkdir -p "$nobody/$MODULE/modules/@v"
+: >"$nobody/$MODULE/modules/@v/list"
+
+GOPROXY="file://$nobody,$(go env GOPROXY)"
 CGO_ENABLED=0
 XCADDY_GO_BUILD_FLAGS="-trimpath -buildvcs=false -tags=nobadger,nomysql,nopgx -ldflags='-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(./scripts/version.sh)'"
-export GOPRIVATE CGO_ENABLED XCADDY_GO_BUILD_FLAGS
+export GOPROXY CGO_ENABLED XCADDY_GO_BUILD_FLAGS
 
 mkdir -p bin
 go run "github.com/caddyserver/xcaddy/cmd/xcaddy@$XCADDY_VERSION" build "$CADDY_VERSION" \

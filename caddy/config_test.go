@@ -14,7 +14,7 @@ import (
 
 // A mistake in a Caddyfile is found when it is loaded, and by the earliest command that can find it: adapt, which names
 // the line; validate, which names module and option; run, which names the server. The files of testdata/bad/<command>
-// begin with what the error says, and mark the line that it names, if it names one, with "# here".
+// begin with what the error says. Where it names a line, "# here" stands on that line, or above it where a block begins.
 func TestConfigMistakesAreErrorsOfLoading(t *testing.T) {
 	for command, others := range map[string][]string{
 		"adapt":    nil,
@@ -90,6 +90,9 @@ func expectation(t *testing.T, text string) (want string, line int) {
 		t.Fatal("the first line does not say what the error is")
 	}
 	for i := range lines {
+		if strings.TrimSpace(lines[i]) == "# here" {
+			return want, i + 2
+		}
 		if strings.HasSuffix(lines[i], "# here") {
 			return want, i + 1
 		}

@@ -46,9 +46,9 @@ func TestFirstStartPrintsWhatIsNeededOnceAndItWorks(t *testing.T) {
 	p := start(t, standard(t))
 	first := p.out.String()
 	for what, pattern := range map[string]*regexp.Regexp{
-		"the key":                  regexp.MustCompile(`gateway key +` + p.Key),
-		"the admin credential":     regexp.MustCompile(`admin credential +` + p.Admin),
-		"a line to try it":         curlLine,
+		"the key":                   regexp.MustCompile(`gateway key +` + p.Key),
+		"the admin credential":      regexp.MustCompile(`admin credential +` + p.Admin),
+		"a line to try it":          curlLine,
 		"that it is shown only now": regexp.MustCompile(`shown only now`),
 	} {
 		if n := len(pattern.FindAllString(first, -1)); n != 1 {

@@ -81,26 +81,19 @@ func TestIdenticalCallsInProgressAskOnce(t *testing.T) {
 	})
 }
 
-func TestCallsThatMissWhileAFlightLandsAskOnce(t *testing.T) {
-	// Without a bubble: the calls race for real.
-	c := newCache(t, `{}`)
-	var asked atomic.Int32
-	next := whole(completion)
-	clients := make([]*client, 1000)
-	for i := range clients {
-		clients[i] = newClient(t, c, alice, prompt)
-		go clients[i].send(c, func(w http.ResponseWriter, r *http.Request) error {
-			asked.Add(1)
-			return next(w, r)
-		})
+func TestACallThatMissesWhileAFlightLandsDoesNotAskAgain(t *testing.T) {
+	c := cacheWith(t, `{}`, `"store":{"module":"fake"}`)
+	store := c.app.Store().(*fakeStore)
+	store.missed = func() { // the first call has found nothing; before it goes on, another comes, asks and ends
+		store.missed = nil
+		newClient(t, c, alice, prompt).send(c, whole(completion))
 	}
-	for _, cl := range clients {
-		if <-cl.over; cl.Body.String() != string(completion) {
-			t.Fatalf("a call was answered %d %s", cl.Code, cl.Body)
-		}
+	cl := newClient(t, c, alice, prompt).send(c, never(t))
+	if cl.Body.String() != string(completion) || cl.call.Cache != gateway.CacheHit {
+		t.Errorf("the call took part as %q and was answered %d %s", cl.call.Cache, cl.Code, cl.Body)
 	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("upstream was asked %d times", n)
+	if len(c.flights.byKey) != 0 {
+		t.Errorf("%d flights are left", len(c.flights.byKey))
 	}
 }
 

@@ -2,12 +2,15 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/goleak"
 
@@ -17,7 +20,10 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/gateway/gatewaytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	caddy.RegisterModule(new(fakeStore))
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	chatPath = "/v1/chat/completions"
@@ -158,4 +164,42 @@ func never(t testing.TB) caddyhttp.HandlerFunc {
 		t.Error("the call went upstream")
 		return nil
 	}
+}
+
+// fakeStore keeps answers for as long as the test runs, where it is not broken.
+type fakeStore struct {
+	gateway.AnswerStore
+	Broken bool `json:"broken"`
+
+	answers sync.Map
+	missed  func() // called where there is no answer
+}
+
+func (*fakeStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "llm_gateway.stores.fake", New: func() caddy.Module { return new(fakeStore) }}
+}
+func (s *fakeStore) Answers() gateway.AnswerStore { return s }
+func (*fakeStore) Limiter() gateway.Limiter       { return nil }
+func (*fakeStore) Ping(context.Context) error     { return nil }
+func (*fakeStore) Release() error                 { return nil }
+
+func (s *fakeStore) Answer(_ context.Context, key gateway.AnswerKey) (*gateway.Answer, error) {
+	if s.Broken {
+		return nil, errors.ErrUnsupported
+	}
+	if answer, ok := s.answers.Load(key); ok {
+		return answer.(*gateway.Answer), nil
+	}
+	if s.missed != nil {
+		s.missed()
+	}
+	return nil, nil
+}
+
+func (s *fakeStore) PutAnswer(_ context.Context, key gateway.AnswerKey, answer *gateway.Answer) error {
+	if s.Broken {
+		return errors.ErrUnsupported
+	}
+	s.answers.Store(key, answer)
+	return nil
 }

@@ -29,6 +29,9 @@ type Claim struct {
 	// Subject is what counts together: claims with equal Subject and equal Limit.Kind and Limit.Window share
 	// one window, whatever their N. It holds public ids only, never a credential.
 	Subject string
+	// Tenant is on whose behalf the claim is made: the key's team, else the key, else the subject. A limiter that is spread
+	// over several machines keeps a tenant's windows together, so that one decision over them is one step.
+	Tenant string
 	// Scope names the limit to the client and in metrics: "key", or the zone of a handler.
 	Scope string
 	Limit Limit

@@ -29,16 +29,19 @@ func Context(t testing.TB, members string) caddy.Context {
 	if members != "" {
 		config = append(append(config[:len(config)-1], ','), members+"}"...)
 	}
-	parent, err := caddy.ProvisionContext(&caddy.Config{
+	cfg := &caddy.Config{
 		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: new(bool)}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}}}},
-		AppsRaw: caddy.ModuleMap{gateway.AppName: config},
-	})
-	if err != nil {
-		t.Fatalf("provisioning the gateway: %v", err)
 	}
+	parent, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		t.Fatalf("provisioning: %v", err)
+	}
+	// The app comes after its parent, since only a context of our own can be ended, and the app with it.
+	cfg.AppsRaw = caddy.ModuleMap{gateway.AppName: config}
 	ctx, cancel := caddy.NewContext(parent)
 	t.Cleanup(cancel)
+	App(t, ctx)
 	return ctx
 }
 
