@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // A mistake in a Caddyfile is found when it is loaded, and by the earliest command that can find it: adapt, which names
@@ -38,8 +40,8 @@ func TestConfigMistakesAreErrorsOfLoading(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := invoke(t, "", nil, append([]string{"fmt"}, absolute(t, path))...); got.stdout != string(text) {
-					t.Errorf("it is not formatted; caddy fmt makes of it\n%s", got.stdout)
+				if formatted := caddyfile.Format(text); string(formatted) != string(text) {
+					t.Errorf("it is not formatted; caddy fmt makes of it\n%s", formatted)
 				}
 				for _, other := range others {
 					if got := load(t, other, path); got.err != nil {
@@ -116,7 +118,6 @@ func lastError(t *testing.T, log string) string {
 	return message
 }
 
-// Case: a reload that is refused leaves the running config alone.
 func TestARefusedConfigLeavesTheRunningOneAlone(t *testing.T) {
 	config := site("\t\tprovider demo", "llm")
 	p := start(t, config)

@@ -41,7 +41,7 @@ func paste(t *testing.T, line string) analysis {
 	return got
 }
 
-// Case: from nothing to an answer, by what the first start prints.
+// From nothing to an answer, by what the first start prints.
 func TestFirstStartPrintsWhatIsNeededOnceAndItWorks(t *testing.T) {
 	p := start(t, standard(t))
 	first := p.out.String()

@@ -185,3 +185,32 @@ func TestWrongMethodsAreToldTheRightOne(t *testing.T) {
 		}
 	}
 }
+
+// An error is a Caddy handler error, so a site's own error routes can take over.
+func TestErrorRoutesOfTheSiteTakeOver(t *testing.T) {
+	p := start(t, site("\t\tprovider demo", "llm\nhandle_errors {\n\theader X-Kind {http.llm.error}\n\trespond \"ours: {err.status_code}\"\n}"))
+	got := p.do("POST", chatPath, "", chatBody("demo", ""))
+	if got.Status != 401 || got.Body != "ours: 401" || got.Header.Get("X-Kind") != "authentication_error" {
+		t.Errorf("%d %v %s", got.Status, got.Header, got.Body)
+	}
+}
+
+func TestPagesOfConfiguredOriginsMayCall(t *testing.T) {
+	p := start(t, site("\t\tprovider demo\n\t\tcors https://app.example.com", "llm"))
+	preflight := p.do("OPTIONS", chatPath, "", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
+	if preflight.Status != 204 || preflight.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		!strings.Contains(preflight.Header.Get("Access-Control-Allow-Headers"), "authorization") || !strings.Contains(preflight.Header.Get("Access-Control-Allow-Methods"), "POST") {
+		t.Errorf("preflight: %d %v", preflight.Status, preflight.Header)
+	}
+	for origin, allowed := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example.com": ""} {
+		for _, key := range []string{p.Key, ""} { // a page has to be able to read an error too
+			got := p.do("POST", chatPath, key, chatBody("demo", ""), "Origin", origin)
+			if got.Header.Get("Access-Control-Allow-Origin") != allowed || got.Header.Get("Vary") != "Origin" {
+				t.Errorf("%s: %v", origin, got.Header)
+			}
+		}
+	}
+	if got := p.do("OPTIONS", chatPath, "", "", "Origin", "https://evil.example.com", "Access-Control-Request-Method", "POST"); got.Header.Get("Access-Control-Allow-Methods") != "" {
+		t.Errorf("a stranger's preflight: %v", got.Header)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"go/scanner"
 	"go/token"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -167,7 +168,25 @@ func (c *contract) answer(t *testing.T, e exchange, asked *openapi3filter.Reques
 	if err := openapi3filter.ValidateResponse(t.Context(), answered); err != nil {
 		t.Errorf("%s: %v\n%s", e, err, text)
 	}
+	if documented := asked.Route.Operation.Responses.Status(e.status); documented != nil {
+		undocumented(t, e, resp.Header, documented.Value.Headers)
+	}
 	return string(text), true
+}
+
+// plainHeaders are those that any HTTP server's answer may have.
+var plainHeaders = []string{"Content-Length", "Content-Type", "Date", "Server", "Vary"}
+
+// undocumented finds headers that the document does not have.
+func undocumented(t *testing.T, e exchange, got http.Header, documented openapi3.Headers) {
+	t.Helper()
+	for name := range got {
+		if !slices.Contains(plainHeaders, name) && !slices.ContainsFunc(slices.Collect(maps.Keys(documented)), func(known string) bool {
+			return http.CanonicalHeaderKey(known) == name
+		}) {
+			t.Errorf("%s: docs/openapi.yaml does not have the header %s of this answer", e, name)
+		}
+	}
 }
 
 // holdContent checks what the document says beside a body's schema: events, data without a schema, and slashes.

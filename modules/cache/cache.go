@@ -30,7 +30,7 @@ type Cache struct {
 	TTL caddy.Duration `json:"ttl,omitempty"`
 	// Scope is who shares answers: key, team (a key without a team is alone) or shared (everybody). Default: key.
 	Scope Scope `json:"scope,omitempty"`
-	// Match is which chat calls are kept: deterministic (temperature 0 or a seed) or all. Embeddings and analyses always are. Default: deterministic.
+	// Match is which chat calls are kept: deterministic (temperature 0, one choice, not stored by the provider) or all. Embeddings and analyses always are. Default: deterministic.
 	Match Match `json:"match,omitempty"`
 	// MaxEntry bounds one answer, in bytes; larger ones are not kept. Default: 1 MiB.
 	MaxEntry int64 `json:"max_entry,omitempty"`

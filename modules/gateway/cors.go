@@ -8,7 +8,9 @@ import (
 )
 
 // exposedHeaders are the response headers that a page may read.
-const exposedHeaders = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Cache, Cache-Status, Age, X-LLM-Provider, X-LLM-Model"
+const exposedHeaders = "X-Request-Id, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, " +
+	"X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, " +
+	"X-Cache, Cache-Status, Age, X-LLM-Provider, X-LLM-Model, X-LLM-Attempts"
 
 func (app *App) checkCORS() error {
 	for _, origin := range app.CORS {

@@ -97,14 +97,15 @@ func (h *Keys) authorize(r *http.Request) *dialect.Error {
 
 // credential is what a request brings to show who sends it.
 func credential(h http.Header) string {
-	if key := h.Get("X-Api-Key"); key != "" {
-		return key
-	}
+	key := h.Get("X-Api-Key")
 	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+	switch token = strings.TrimSpace(token); {
+	case !strings.EqualFold(scheme, "Bearer"), token == key:
+		return key
+	case key == "":
+		return token
 	}
-	return strings.TrimSpace(token)
+	return "" // two credentials are none: a guess could be the wrong one
 }
 
 // Interface guards

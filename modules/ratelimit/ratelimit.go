@@ -151,21 +151,33 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 		return nil, nil
 	}
 	claims := make([]gateway.Claim, 0, len(own)+len(l.Limits))
-	var subject string
+	var subject, tenant string
 	if len(own) > 0 {
-		subject = "key:" + call.Key.ID
+		subject, tenant = "key:"+call.Key.ID, tenantOf(call.Key)
 	}
 	for _, limit := range own {
-		claims = append(claims, gateway.Claim{Subject: subject, Scope: "key", Limit: limit, Cost: 1})
+		claims = append(claims, gateway.Claim{Subject: subject, Tenant: tenant, Scope: "key", Limit: limit, Cost: 1})
 	}
 	if len(l.Limits) > 0 {
-		subject = l.Zone + ":" + l.subject(r)
+		who := l.subject(r)
+		subject, tenant = l.Zone+":"+who, who
+		if call.Key != nil && who == call.Key.ID {
+			tenant = tenantOf(call.Key)
+		}
 	}
 	for _, limit := range l.Limits {
-		claims = append(claims, gateway.Claim{Subject: subject, Scope: l.Zone,
+		claims = append(claims, gateway.Claim{Subject: subject, Tenant: tenant, Scope: l.Zone,
 			Limit: gateway.Limit{Kind: limit.Kind, N: limit.N, Window: time.Duration(limit.Window)}, Cost: 1})
 	}
 	return l.weigh(claims, call, r)
+}
+
+// tenantOf is the key's team, else the key.
+func tenantOf(key *gateway.Key) string {
+	if key.Team != "" {
+		return key.Team
+	}
+	return key.ID
 }
 
 // subject is who is counted.

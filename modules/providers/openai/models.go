@@ -19,6 +19,9 @@ import (
 // listTimeout bounds how long the server may take to list its models.
 const listTimeout = 5 * time.Second
 
+// maxList bounds the list of models, in bytes. Those of routers with hundreds of models come near a megabyte.
+const maxList = 8 << 20
+
 // Models lists the configured models, else those that the server names, those that can chat first.
 func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
 	if len(p.Names) > 0 {
@@ -42,12 +45,15 @@ func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody*16))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxList))
 	if err != nil {
 		return nil, transportError(ctx, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, wire.ParseError(resp.StatusCode, resp.Header.Get, body)
+	}
+	if !gjson.ValidBytes(body) {
+		return nil, &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's list of models is not valid JSON", Retryable: true}
 	}
 	var models []gateway.ProviderModel
 	gjson.GetBytes(body, "data").ForEach(func(_, m gjson.Result) bool {

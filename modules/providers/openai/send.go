@@ -53,12 +53,20 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 	}
 	ask := attempt.Stream && !attempt.WantUsage && !p.plain.Load()
 	reply, err := p.send(ctx, path, attempt, ask)
-	var e *dialect.Error
-	if ask && errors.As(err, &e) && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "stream_options") {
-		p.plain.Store(true)
-		return p.send(ctx, path, attempt, false)
+	if errors.Is(err, errUsageRefused) {
+		if reply, err = p.send(ctx, path, attempt, false); err == nil {
+			p.plain.Store(true)
+		}
 	}
 	return reply, err
+}
+
+// errUsageRefused is a server's refusal to tell the usage of a stream, which many servers do not know how to.
+var errUsageRefused = errors.New("the server does not take stream_options")
+
+// refusesUsage says whether a refusal is of stream_options. Servers say so in shapes of their own, some with 422.
+func refusesUsage(status int, body []byte) bool {
+	return (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity) && bytes.Contains(body, []byte("stream_options"))
 }
 
 func (p *Provider) send(ctx context.Context, path string, attempt *gateway.Attempt, askUsage bool) (*gateway.Reply, error) {
@@ -84,6 +92,9 @@ func (p *Provider) exchange(ctx context.Context, w *watch, path string, attempt 
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what could be read is judged
+		if askUsage && refusesUsage(resp.StatusCode, body) {
+			return nil, errUsageRefused
+		}
 		return nil, wire.ParseError(resp.StatusCode, resp.Header.Get, body)
 	}
 	if attempt.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {

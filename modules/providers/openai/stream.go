@@ -124,7 +124,9 @@ func (s *stream) Next() bool {
 // take judges one event's data and says whether the client gets it.
 func (s *stream) take(data []byte) bool {
 	if gjson.GetBytes(data, "error").IsObject() {
-		s.err = wire.ParseError(http.StatusBadGateway, s.resp.Header.Get, data)
+		e := wire.ParseError(http.StatusBadGateway, s.resp.Header.Get, data)
+		e.Retryable = false // of a stream that has begun; openStream knows better
+		s.err = e
 		return false
 	}
 	if usage, ok := wire.UsageOf(data); ok {
@@ -172,7 +174,16 @@ func (s *stream) Last() bool { return s.last }
 func (s *stream) Usage() dialect.Usage { return s.usage }
 
 // Err is why the stream ended; nil after [DONE].
-func (s *stream) Err() error { return s.err }
+func (s *stream) Err() error {
+	if s.err == nil {
+		return nil
+	}
+	var e *dialect.Error
+	if !errors.As(s.err, &e) { // the context's own, which Send may return, but no stream
+		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the answer was broken off", Cause: s.err}
+	}
+	return e
+}
 
 // Close ends the exchange at once.
 func (s *stream) Close() error {

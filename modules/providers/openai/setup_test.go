@@ -1,0 +1,129 @@
+package openai
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/goleak"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	question = `{"model":"alias","messages":[{"role":"user","content":"ping"}]}`
+	answer   = `{"id":"c1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}`
+
+	opening = `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"small","choices":[{"index":0,"delta":{"role":"assistant","content":"po"},"finish_reason":null}]}` + "\n\n"
+	closing = `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"small","choices":[{"index":0,"delta":{"content":"ng"},"finish_reason":"stop"}]}` + "\n\n"
+	counted = `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"small","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}` + "\n\n"
+	finish  = "data: [DONE]\n\n"
+)
+
+// serve runs an upstream for a test.
+func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// newProvider provisions a provider of an upstream. set changes its config first.
+func newProvider(t testing.TB, base string, set func(p *Provider)) *Provider {
+	t.Helper()
+	p := &Provider{BaseURLs: []string{base}}
+	if set != nil {
+		set(p)
+	}
+	if err := p.Provision(caddy.Context{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Cleanup() }) //nolint:errcheck // never fails
+	return p
+}
+
+// says answers every call in the same way.
+func says(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) //nolint:errcheck // a server reads what it is sent
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		io.WriteString(w, body) //nolint:errcheck // the client may be gone
+	}
+}
+
+func ask(stream bool) *gateway.Attempt {
+	return &gateway.Attempt{Operation: dialect.Chat, Model: "small", Body: []byte(question), Stream: stream, RequestID: "req_1"}
+}
+
+// failure sends and fails the test where that gives an answer, or an error that is no *dialect.Error.
+func failure(t testing.TB, p *Provider, a *gateway.Attempt) *dialect.Error {
+	t.Helper()
+	reply, err := p.Send(t.Context(), a)
+	if err == nil {
+		if reply.Stream != nil {
+			reply.Stream.Close()
+		}
+		t.Fatal("there was an answer")
+	}
+	var e *dialect.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("the error is %v", err)
+	}
+	return e
+}
+
+// openSent sends a streamed call and closes its stream with the test.
+func openSent(t testing.TB, p *Provider, a *gateway.Attempt) gateway.Stream {
+	t.Helper()
+	reply, err := p.Send(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply.Stream == nil {
+		t.Fatalf("the answer is whole: %s", reply.Body)
+	}
+	t.Cleanup(func() { reply.Stream.Close() })
+	return reply.Stream
+}
+
+// rest reads a stream to its end.
+func rest(s gateway.Stream) (text string, complete bool) {
+	for s.Next() {
+		text += string(s.Event())
+		complete = s.Last()
+	}
+	return text, complete
+}
+
+// sent is what an upstream was sent.
+type sent struct {
+	header http.Header
+	path   string
+	body   map[string]json.RawMessage
+	raw    string
+}
+
+// keep takes a request in.
+func keep(t testing.TB, r *http.Request) sent {
+	t.Helper()
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	s := sent{header: r.Header.Clone(), path: r.URL.Path, raw: string(raw)}
+	if err := json.Unmarshal(raw, &s.body); err != nil && len(raw) > 0 {
+		t.Error(err)
+	}
+	return s
+}

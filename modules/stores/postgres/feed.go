@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// channel carries the ids of keys that changed. Its name needs no quotes.
+	channel = "llm_gateway_keys"
+	// heartbeat is how long the feed stays silent before it asks whether the server is still there. A server that
+	// lost its power closes no connection.
+	heartbeat = time.Second
+
+	firstPause = 50 * time.Millisecond
+	lastPause  = time.Second
+	// leaveTimeout bounds a polite goodbye.
+	leaveTimeout = time.Second
+)
+
+// KeyFeed is a key store that several gateways share and that tells each of them what the others change.
+type KeyFeed interface {
+	// Changes reports changes of keys, whichever gateway made them, until ctx ends or the store is closed, and
+	// returns why. It calls its functions one at a time, and none of them may be nil:
+	//
+	//   - changed, with the id of a key that was created, updated, rotated or deleted, and not for its last use;
+	//   - lost, once it cannot tell of changes: what is known may be outdated from then on. Changes goes on trying,
+	//     and calls it once however many tries it takes;
+	//   - reset, as it begins to tell of changes, at first and after each loss: whatever was read from the store
+	//     before must be read again.
+	//
+	// Changes made after reset was called are never missed. Keys that are known may go on working between lost
+	// and reset: the store may be out of reach altogether.
+	Changes(ctx context.Context, changed func(id string), lost func(error), reset func()) error
+}
+
+// Changes implements KeyFeed over LISTEN, on a connection beside the pool. A change arrives as soon as it is
+// committed. A server that closes the connection is noticed at once, one that falls silent within
+// heartbeat and connectTimeout; and one that is back is found within lastPause.
+func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(error), reset func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.life, func() { cancel(errClosed) })()
+
+	pause, silent := firstPause, false
+	for {
+		err := s.listen(ctx, changed, func() {
+			pause, silent = firstPause, false
+			reset()
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !silent {
+			silent = true
+			lost(err)
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)): // gateways that lost one server do not return in step
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// listen reports changes over one connection until it breaks.
+func (s *Store) listen(ctx context.Context, changed func(id string), begun func()) error {
+	conn, err := pgx.ConnectConfig(ctx, s.config.ConnConfig.Copy())
+	if err != nil {
+		return fmt.Errorf("connecting to listen for changes of keys: %w", err)
+	}
+	defer leave(ctx, conn)
+	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+		return fmt.Errorf("listening for changes of keys: %w", err)
+	}
+	begun()
+	for {
+		id, err := next(ctx, conn)
+		if err != nil {
+			return fmt.Errorf("waiting for changes of keys: %w", err)
+		}
+		changed(id)
+	}
+}
+
+// next waits for the next change as long as the server answers.
+func next(ctx context.Context, conn *pgx.Conn) (id string, err error) {
+	for {
+		notification, err := wait(ctx, conn)
+		if err == nil {
+			return notification.Payload, nil
+		}
+		if ctx.Err() != nil || !pgconn.Timeout(err) {
+			return "", err
+		}
+		if err := ping(ctx, conn); err != nil {
+			return "", err
+		}
+	}
+}
+
+func wait(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	return conn.WaitForNotification(ctx)
+}
+
+func ping(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return conn.Ping(ctx)
+}
+
+func leave(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	conn.Close(ctx) //nolint:errcheck // it is of no use any more
+}

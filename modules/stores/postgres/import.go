@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// Source is a key store whose whole content can be read, such as sqlite.Store.
+type Source interface {
+	// Export calls yield with every key in order of creation, its retiring secrets with time left included, and
+	// with the hash of its current secret. An error of yield ends it and is returned.
+	Export(ctx context.Context, yield func(key *gateway.Key, current gateway.KeyHash) error) error
+	// AdminHash is gateway.KeyStore's.
+	AdminHash(ctx context.Context) (gateway.KeyHash, bool, error)
+}
+
+// Imported is what an import did.
+type Imported struct {
+	Created int // keys that were copied
+	Present int // keys that were here before, which stay as they are
+	// Taken lists keys that were not copied since a secret of theirs belongs to another key here.
+	Taken []string
+	// Admin tells whether the hash of the admin credential was copied. One that was here before stays.
+	Admin bool
+}
+
+// Import copies all keys of another store, and the hash of its admin credential. What is here already stays as it
+// is, so an import that was interrupted can be run again. Progress is called after each key.
+//
+// On error, Imported tells how far it came.
+func (s *Store) Import(ctx context.Context, from Source, progress func(Imported)) (Imported, error) {
+	var done Imported
+	err := from.Export(ctx, func(key *gateway.Key, current gateway.KeyHash) error {
+		if err := s.importKey(ctx, key, current, &done); err != nil {
+			return fmt.Errorf("importing key %s: %w", key.ID, err)
+		}
+		progress(done)
+		return nil
+	})
+	if err != nil {
+		return done, err
+	}
+	hash, found, err := from.AdminHash(ctx)
+	if err != nil || !found {
+		return done, err
+	}
+	done.Admin, err = s.SetAdminHash(ctx, hash)
+	return done, err
+}
+
+func (s *Store) importKey(ctx context.Context, key *gateway.Key, current gateway.KeyHash, done *Imported) error {
+	err := s.CreateKey(ctx, key, current)
+	if err == nil {
+		done.Created++
+		return nil
+	}
+	if !errors.Is(err, gateway.ErrKeyExists) {
+		return err
+	}
+	switch _, err = s.KeyByID(ctx, key.ID); {
+	case err == nil:
+		done.Present++
+	case errors.Is(err, gateway.ErrKeyNotFound):
+		done.Taken = append(done.Taken, key.ID)
+	default:
+		return err
+	}
+	return nil
+}

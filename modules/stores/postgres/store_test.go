@@ -1,0 +1,300 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/storetest"
+)
+
+func TestStoreBehavesAsAKeyStore(t *testing.T) {
+	storetest.Keys(t, func(t *testing.T) gateway.KeyStore {
+		store, err := New(shared.newDatabase(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	})
+}
+
+// openStore makes a store that is closed with its test.
+func openStore(t testing.TB, url string) *Store {
+	t.Helper()
+	store, err := New(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	return store
+}
+
+func newStore(t testing.TB) *Store { return openStore(t, shared.newDatabase(t)) }
+
+func newHash() gateway.KeyHash { return gateway.HashKey(gateway.NewSecret(gateway.KeyPrefix)) }
+
+func createKey(t testing.TB, store *Store) (*gateway.Key, gateway.KeyHash) {
+	t.Helper()
+	key := &gateway.Key{
+		ID: gateway.NewSecret("key_"), Name: "ci", Limits: gateway.DefaultKeyLimits(), Active: true,
+		Created: time.Now().UTC().Truncate(time.Second),
+	}
+	hash := newHash()
+	if err := store.CreateKey(t.Context(), key, hash); err != nil {
+		t.Fatal(err)
+	}
+	return key, hash
+}
+
+func TestUnopenedStoreTouchesNothing(t *testing.T) {
+	store, err := New("postgres://nobody@192.0.2.1/nothing") // no host has this address: RFC 5737
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	if err := store.Ping(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("pinging a closed store: got error %v, want %v", err, errClosed)
+	}
+}
+
+func TestGatewaysMayStartAtOnce(t *testing.T) {
+	url := shared.newDatabase(t)
+	stores := make([]*Store, 8)
+	var group sync.WaitGroup
+	for i := range stores {
+		stores[i] = openStore(t, url)
+		group.Go(func() {
+			key := &gateway.Key{ID: fmt.Sprint("key_", i), Active: true, Created: time.Now()}
+			if err := stores[i].CreateKey(t.Context(), key, newHash()); err != nil {
+				t.Errorf("creating key: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	for _, store := range stores {
+		if count, err := store.CountKeys(t.Context()); err != nil || count != len(stores) {
+			t.Errorf("got %d keys and error %v, want %d", count, err, len(stores))
+		}
+	}
+}
+
+func TestReopenedDatabaseKeepsItsKeys(t *testing.T) {
+	url := shared.newDatabase(t)
+	store := openStore(t, url)
+	key, hash := createKey(t, store)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := openStore(t, url).KeyByHash(t.Context(), hash, time.Now()); err != nil || got.ID != key.ID {
+		t.Errorf("got %+v and error %v, want key %s", got, err, key.ID)
+	}
+}
+
+// Each rotation must retire the secret that the one before it made.
+func TestGatewaysRotateOneKeyAtOnce(t *testing.T) {
+	first := newStore(t)
+	key, hash := createKey(t, first)
+	stores := []*Store{first}
+	for range 3 {
+		stores = append(stores, openStore(t, first.config.ConnString()))
+	}
+	want := []gateway.KeyHash{hash}
+	until := time.Now().Add(time.Hour)
+	var group sync.WaitGroup
+	for _, store := range stores {
+		hashes := []gateway.KeyHash{newHash(), newHash(), newHash()}
+		want = append(want, hashes...)
+		group.Go(func() {
+			for _, hash := range hashes {
+				if _, err := store.RotateKey(t.Context(), key.ID, hash, until); err != nil {
+					t.Errorf("rotating: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	got, err := first.HashesOf(t.Context(), key.ID)
+	order := func(a, b gateway.KeyHash) int { return slices.Compare(a[:], b[:]) }
+	slices.SortFunc(got, order)
+	slices.SortFunc(want, order)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %d hashes and error %v, want %d", len(got), err, len(want))
+	}
+	if got, err := first.KeyByID(t.Context(), key.ID); err != nil || len(got.Retiring) != len(want)-1 {
+		t.Errorf("got %+v and error %v, want %d retiring secrets", got, err, len(want)-1)
+	}
+}
+
+func TestGatewaysTouchTheSameKeysAtOnce(t *testing.T) {
+	first := newStore(t)
+	stores := []*Store{first, openStore(t, first.config.ConnString())}
+	var ids []string
+	for range 100 {
+		key, _ := createKey(t, first)
+		ids = append(ids, key.ID)
+	}
+	var group sync.WaitGroup
+	for i, store := range stores {
+		group.Go(func() {
+			for minute := range 50 {
+				used := make(map[string]time.Time)
+				for _, id := range ids {
+					used[id] = time.Unix(int64(60*(2*minute+i+1)), 0)
+				}
+				if err := store.TouchKeys(t.Context(), used); err != nil {
+					t.Errorf("touching: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	keys, err := first.ListKeys(t.Context(), "", len(ids))
+	if err != nil || len(keys) != len(ids) {
+		t.Fatalf("got %d keys and error %v", len(keys), err)
+	}
+	for _, key := range keys {
+		if want := time.Unix(60*100, 0).UTC(); key.LastUsed != want {
+			t.Errorf("got last use %v, want %v", key.LastUsed, want)
+		}
+	}
+}
+
+func TestManyUsesAreRecordedInBatches(t *testing.T) {
+	store := newStore(t)
+	key, _ := createKey(t, store)
+	use := time.Now().UTC().Truncate(time.Minute)
+	used := map[string]time.Time{key.ID: use}
+	for i := range 2 * touchBatch {
+		used[fmt.Sprint("key_", i)] = use
+	}
+	if err := store.TouchKeys(t.Context(), used); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.KeyByID(t.Context(), key.ID); err != nil || got.LastUsed != use {
+		t.Errorf("got %+v and error %v, want last use %v", got, err, use)
+	}
+}
+
+func TestWaitingForALockHonoursTheContext(t *testing.T) {
+	store := newStore(t)
+	key, _ := createKey(t, store)
+	other, err := connect(t, store.config.ConnString()).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), lockKey, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := store.DeleteKey(ctx, key.ID); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got error %v, want context.DeadlineExceeded", err)
+	}
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.DeleteKey(t.Context(), key.ID); err != nil {
+		t.Errorf("deleting again: %v", err)
+	}
+}
+
+func TestRotationForgetsSecretsThatAreOver(t *testing.T) {
+	store := newStore(t)
+	now := time.Now().Truncate(time.Second)
+	store.now = func() time.Time { return now }
+	key, first := createKey(t, store)
+	second, third := newHash(), newHash()
+	if _, err := store.RotateKey(t.Context(), key.ID, second, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	if got, err := store.HashesOf(t.Context(), key.ID); err != nil || !slices.Equal(got, []gateway.KeyHash{second, first}) {
+		t.Errorf("before rotating: got hashes %x and error %v", got, err)
+	}
+	if _, err := store.RotateKey(t.Context(), key.ID, third, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.HashesOf(t.Context(), key.ID); err != nil || !slices.Equal(got, []gateway.KeyHash{third, second}) {
+		t.Errorf("after rotating: got hashes %x and error %v", got, err)
+	}
+}
+
+func TestDamagedColumnIsAnError(t *testing.T) {
+	for name, damage := range map[string]string{
+		"limits":        `UPDATE keys SET limits = '[{"kind":'`,
+		"models":        `UPDATE keys SET models = '{}'`,
+		"retiring hash": `ALTER TABLE secrets DROP CONSTRAINT secrets_hash_check; UPDATE secrets SET hash = '' WHERE until IS NOT NULL`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			key, _ := createKey(t, store)
+			if _, err := store.RotateKey(t.Context(), key.ID, newHash(), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			execute(t, store.config.ConnString(), damage)
+			if got, err := store.KeyByID(t.Context(), key.ID); err == nil {
+				t.Errorf("got %+v, want an error", got)
+			}
+		})
+	}
+}
+
+// The stored form is a promise to databases that exist already, and to what comes from SQLite.
+func TestLimitsAreStoredInSeconds(t *testing.T) {
+	limits := []gateway.Limit{{Kind: gateway.LimitConcurrency, N: 4}, {Kind: gateway.LimitTokens, N: 9, Window: time.Minute}}
+	const want = `[{"kind":"concurrency","n":4},{"kind":"tokens","n":9,"window":60}]`
+	if got, err := encodeLimits(limits); err != nil || got != want {
+		t.Errorf("got %s and error %v, want %s", got, err, want)
+	}
+}
+
+func TestWindowThatIsNotWholeSecondsIsRefused(t *testing.T) {
+	store := newStore(t)
+	key, _ := createKey(t, store)
+	limits := []gateway.Limit{{Kind: gateway.LimitRequests, N: 1, Window: 1500 * time.Millisecond}}
+	const want = "window 1.5s is not whole seconds"
+	odd := &gateway.Key{ID: "key_odd", Limits: limits, Created: time.Now()}
+	if err := store.CreateKey(t.Context(), odd, newHash()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("creating: got error %v, want %q", err, want)
+	}
+	if _, err := store.UpdateKey(t.Context(), key.ID, gateway.KeyChange{Limits: &limits}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("updating: got error %v, want %q", err, want)
+	}
+}
+
+func BenchmarkKeyByHash(b *testing.B) {
+	store := newStore(b)
+	var known gateway.KeyHash
+	for range 1000 {
+		_, known = createKey(b, store)
+	}
+	now := time.Now()
+	for name, test := range map[string]struct {
+		hash gateway.KeyHash
+		want error
+	}{
+		"known":   {known, nil},
+		"unknown": {newHash(), gateway.ErrKeyNotFound},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := store.KeyByHash(b.Context(), test.hash, now); !errors.Is(err, test.want) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

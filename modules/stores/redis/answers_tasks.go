@@ -1,0 +1,36 @@
+package redis
+
+import (
+	"context"
+	"sync"
+)
+
+// tasks are the goroutines of a store. They end with it.
+type tasks struct {
+	mu      sync.Mutex // orders beginning before waiting
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newTasks() *tasks {
+	ctx, stop := context.WithCancel(context.Background())
+	return &tasks{ctx: ctx, stop: stop}
+}
+
+// begin starts a task, unless the store was closed.
+func (t *tasks) begin(task func(ctx context.Context)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() == nil {
+		t.running.Go(func() { task(t.ctx) })
+	}
+}
+
+// close ends all tasks and waits for them.
+func (t *tasks) close() {
+	t.mu.Lock()
+	t.stop()
+	t.mu.Unlock()
+	t.running.Wait()
+}

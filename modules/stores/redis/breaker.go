@@ -1,0 +1,107 @@
+package redis
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// openAfter is how many failures in a row open the breaker.
+	openAfter = 5
+	// openFrom is how many operations within breakerWindow it takes to open the breaker when half of them have failed.
+	openFrom      = 20
+	breakerWindow = time.Second
+)
+
+// outcome is what an operation says about Redis.
+type outcome int
+
+const (
+	unknown outcome = iota
+	succeeded
+	failed
+)
+
+// stage is where a breaker stands.
+type stage int32
+
+const (
+	stageClosed stage = iota // operations pass
+	stageOpen                // none does
+	stageTrial               // Redis gave a sign of life: one at a time passes, and the first to succeed closes the breaker
+)
+
+// breaker decides whether Redis is worth asking. It is told the time and starts nothing.
+type breaker struct {
+	stage  atomic.Int32
+	trying atomic.Bool
+
+	mu     sync.Mutex
+	inARow int
+	since  time.Time // when the present window began
+	total  int
+	bad    int
+}
+
+func newBreaker() *breaker { return new(breaker) }
+
+func (b *breaker) at() stage { return stage(b.stage.Load()) }
+
+func (b *breaker) closed() bool { return b.at() == stageClosed }
+
+// allow reports whether an operation may go ahead, and whether it is the trial. What is allowed must be reported.
+func (b *breaker) allow() (trial, allowed bool) {
+	switch b.at() {
+	case stageClosed:
+		return false, true
+	case stageTrial:
+		allowed = b.trying.CompareAndSwap(false, true)
+		return allowed, allowed
+	}
+	return false, false
+}
+
+// revive tells that Redis gave a sign of life.
+func (b *breaker) revive() { b.stage.CompareAndSwap(int32(stageOpen), int32(stageTrial)) }
+
+// report takes note of how an operation ended, and reports whether that opened or closed the breaker.
+func (b *breaker) report(now time.Time, trial bool, o outcome) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if trial {
+		return b.judge(o)
+	}
+	if o == unknown || !b.closed() {
+		return false // a straggler from before the breaker opened
+	}
+	if now.Sub(b.since) >= breakerWindow {
+		b.since, b.total, b.bad = now, 0, 0
+	}
+	b.total++
+	if o == succeeded {
+		b.inARow = 0
+		return false
+	}
+	b.bad++
+	b.inARow++
+	if b.inARow < openAfter && (b.total < openFrom || 2*b.bad < b.total) {
+		return false
+	}
+	b.stage.Store(int32(stageOpen))
+	return true
+}
+
+// judge ends a trial.
+func (b *breaker) judge(o outcome) (changed bool) {
+	defer b.trying.Store(false)
+	switch o {
+	case failed:
+		b.stage.Store(int32(stageOpen))
+	case succeeded:
+		b.inARow, b.total, b.bad = 0, 0, 0
+		b.stage.Store(int32(stageClosed))
+		return true
+	}
+	return false
+}

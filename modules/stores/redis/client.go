@@ -1,0 +1,179 @@
+// Package redis keeps limits and answers in Redis or Valkey, so that any number of gateways behave as one.
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
+)
+
+// Defaults of a connection to Redis.
+const (
+	DefaultTimeout = 50 * time.Millisecond
+	// dialTimeout is longer than an operation may take: a dial goes on behind the operation that wanted it.
+	dialTimeout = 200 * time.Millisecond
+)
+
+// probeEvery is how long Redis is left alone between two attempts to reach it again. Up to a quarter is added or taken off by
+// chance, so that a fleet does not return all at once.
+const probeEvery = 500 * time.Millisecond
+
+// ErrOpen says that Redis was not asked, because it has failed too often just now.
+var ErrOpen = errors.New("redis is not asked: it has failed too often just now")
+
+// Client is a pool of connections behind a circuit breaker. It dials when it is first used, and starts with Redis down as well
+// as up. It is safe for concurrent use.
+type Client struct {
+	rdb     goredis.UniversalClient
+	timeout time.Duration
+	breaker *breaker
+	log     *zap.Logger
+	where   string
+
+	mu       sync.Mutex
+	watchers []func(up bool)
+	ctx      context.Context
+	stop     context.CancelFunc
+	probing  sync.WaitGroup
+}
+
+// NewClient makes a client for a URL; see [parseURL] for its forms. An operation takes at most timeout, zero meaning
+// [DefaultTimeout]; poolSize bounds the connections to each node, zero meaning ten for each CPU. Nothing is dialled.
+func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger) (*Client, error) {
+	options, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	c := &Client{rdb: open(options, timeout, poolSize), timeout: timeout, breaker: newBreaker(), log: log, where: strings.Join(options.Addrs, ",")}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// open makes the connections that suit a gateway: quick to give up, and never asking twice, since a script whose answer
+// was lost may have run.
+func open(o *goredis.UniversalOptions, timeout time.Duration, poolSize int) goredis.UniversalClient {
+	o.MaxRetries = -1
+	o.DialTimeout, o.DialerRetries = dialTimeout, 1
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout
+	o.ContextTimeoutEnabled = true
+	o.PoolSize = poolSize
+	o.PipelinePoolSize = -1 // pipelines are rare here, and share the connections
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if !o.IsClusterMode {
+		return goredis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	cluster.DisableRoutingPolicies = true // every command of ours names its key
+	return goredis.NewClusterClient(cluster)
+}
+
+// Do runs an operation unless Redis is known to be down; then it returns [ErrOpen] at once. The operation's context ends with
+// the client's timeout. [goredis.Nil] is an answer like any other and is returned as it is.
+func (c *Client) Do(ctx context.Context, operation func(ctx context.Context, rdb goredis.UniversalClient) error) error {
+	trial, allowed := c.breaker.allow()
+	if !allowed {
+		return ErrOpen
+	}
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	err := operation(ctx, c.rdb)
+	c.report(trial, outcomeOf(parent, err), err)
+	return err
+}
+
+// Redis is the connections themselves, past the breaker: for subscriptions, which know by themselves when they are cut.
+func (c *Client) Redis() goredis.UniversalClient { return c.rdb }
+
+// Timeout is how long an operation may take.
+func (c *Client) Timeout() time.Duration { return c.timeout }
+
+// Up reports whether Redis is asked.
+func (c *Client) Up() bool { return c.breaker.closed() }
+
+// Watch has a function called with every change of [Client.Up], and now. It must not block.
+func (c *Client) Watch(watcher func(up bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(c.watchers, watcher)
+	watcher(c.Up())
+}
+
+// Ping tells whether every node that keeps data answers.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, max(c.timeout, dialTimeout))
+	defer cancel()
+	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error { return node.Ping(ctx).Err() })
+	}
+	return c.rdb.Ping(ctx).Err()
+}
+
+// Close ends all connections.
+func (c *Client) Close() error {
+	c.stop()
+	c.probing.Wait()
+	if err := c.rdb.Close(); err != nil {
+		return fmt.Errorf("closing redis: %w", err)
+	}
+	return nil
+}
+
+func (c *Client) report(trial bool, o outcome, cause error) {
+	if !c.breaker.report(time.Now(), trial, o) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	up := c.Up()
+	if up {
+		c.log.Info("redis is back", zap.String("address", c.where))
+	} else {
+		c.log.Warn("redis does not answer; going on without it", zap.String("address", c.where), zap.Error(cause))
+		if c.ctx.Err() == nil {
+			c.probing.Go(c.probe)
+		}
+	}
+	for _, watcher := range c.watchers {
+		watcher(up)
+	}
+}
+
+// probe asks for a sign of life until there is one and a call has then succeeded, so that no call pays for finding out.
+func (c *Client) probe() {
+	for !c.Up() {
+		pause := probeEvery*3/4 + rand.N(probeEvery/2)
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if c.Ping(c.ctx) == nil {
+			c.breaker.revive()
+		}
+	}
+}
+
+// outcomeOf judges Redis by how an operation ended. That the caller left says nothing, and an answer that only this operation
+// gets, such as one about a key of the wrong type, speaks of a Redis in good health.
+func outcomeOf(caller context.Context, err error) outcome {
+	switch {
+	case err == nil, errors.Is(err, goredis.Nil), strings.Contains(err.Error(), "WRONGTYPE"):
+		return succeeded
+	case caller.Err() != nil:
+		return unknown
+	}
+	return failed
+}
