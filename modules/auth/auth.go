@@ -47,8 +47,11 @@ func (a *Auth) Provision(ctx caddy.Context) (err error) {
 //	llm_auth [<matcher>]
 func (a *Auth) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	if d.NextArg() || d.NextBlock(0) {
+	if d.NextArg() {
 		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("unrecognized subdirective %q: llm_auth has no options", d.Val())
 	}
 	return nil
 }

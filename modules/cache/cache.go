@@ -144,6 +144,8 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		return c.serveHit(w, r, call, answer)
 	}
 	if asked.onlyIfCached {
+		call.Cache = gateway.CacheMiss
+		setHeaders(w.Header(), "MISS", "llm_cache; fwd=uri-miss")
 		return call.Fail(w, r, errOnlyIfCached)
 	}
 	f, leads := c.flights.join(key, call)

@@ -53,8 +53,11 @@ func (h *Health) Provision(ctx caddy.Context) (err error) {
 //	llm_health [<matcher>]
 func (h *Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	if d.NextArg() || d.NextBlock(0) {
+	if d.NextArg() {
 		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("unrecognized subdirective %q: llm_health has no options", d.Val())
 	}
 	return nil
 }

@@ -50,8 +50,11 @@ func (p *Proxy) Provision(ctx caddy.Context) (err error) {
 //	llm_proxy [<matcher>]
 func (p *Proxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	if d.NextArg() || d.NextBlock(0) {
+	if d.NextArg() {
 		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("unrecognized subdirective %q: llm_proxy has no options", d.Val())
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 
 // setHeaders tells a client where it stands, in three families: X-RateLimit-*, the IETF's RateLimit fields
 // (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's surface, the ones that its SDKs know. Each speaks of the limit
-// that is nearest to its end.
-func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, now time.Time) {
+// that is nearest to its end; those that speak of one limit only, of requests first, and of a refusal, of the one that refused.
+func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, refused *gateway.Claim, now time.Time) {
 	nearest := tightest(claims, "")
 	if requests := tightest(claims, gateway.LimitRequests); requests != nil {
 		nearest = requests
@@ -22,6 +22,9 @@ func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, now t
 	}
 	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil && shape == dialect.OpenAI {
 		setOpenAI(h, tokens, "tokens")
+	}
+	if refused != nil {
+		nearest = refused
 	}
 	reset := max(nearest.Reset, nearest.RetryAfter)
 	h["X-Ratelimit-Limit"] = []string{strconv.FormatInt(nearest.Limit.N, 10)}

@@ -113,11 +113,15 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	now := time.Now()
 	call.Claims = append(call.Claims, claims...)
-	setHeaders(w.Header(), call.Surface.Dialect, call.Claims, now)
+	var refused *gateway.Claim
 	if denied >= 0 {
+		refused = &claims[denied]
+	}
+	setHeaders(w.Header(), call.Surface.Dialect, call.Claims, refused, now)
+	if refused != nil {
 		call.Refused = true
-		l.app.ObserveRejection(claims[denied].Scope, claims[denied].Limit.Kind)
-		return call.Fail(w, r, refusal(&claims[denied], now))
+		l.app.ObserveRejection(refused.Scope, refused.Limit.Kind)
+		return call.Fail(w, r, refusal(refused, now))
 	}
 	defer l.settle(r, call, claims)
 	return next.ServeHTTP(w, r)

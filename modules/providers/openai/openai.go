@@ -3,6 +3,7 @@
 package openai
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -93,10 +94,10 @@ func (p *Provider) Provision(caddy.Context) error {
 	for _, text := range p.BaseURLs {
 		base, err := url.Parse(strings.TrimSuffix(repl.ReplaceAll(text, ""), "/"))
 		if err != nil {
-			return fmt.Errorf("base_url: %w", err)
+			return errors.New("base_url: this is no address; write it as in https://api.openai.com/v1") // the text may hold a credential
 		}
 		if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
-			return fmt.Errorf("base_url: %q is no address; write it as in https://api.openai.com/v1, without credentials or query", text)
+			return fmt.Errorf("base_url: %q is no address; write it as in https://api.openai.com/v1, without credentials or query", base.Redacted())
 		}
 		p.bases = append(p.bases, base)
 	}

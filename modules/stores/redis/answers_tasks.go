@@ -18,13 +18,15 @@ func newTasks() *tasks {
 	return &tasks{ctx: ctx, stop: stop}
 }
 
-// begin starts a task, unless the store was closed.
-func (t *tasks) begin(task func(ctx context.Context)) {
+// begin starts a task. It is false where the store was closed.
+func (t *tasks) begin(task func(ctx context.Context)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() == nil {
-		t.running.Go(func() { task(t.ctx) })
+	if t.ctx.Err() != nil {
+		return false
 	}
+	t.running.Go(func() { task(t.ctx) })
+	return true
 }
 
 // close ends all tasks and waits for them.

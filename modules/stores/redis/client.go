@@ -42,6 +42,7 @@ type Client struct {
 	watchers []func(up bool)
 	ctx      context.Context
 	stop     context.CancelFunc
+	asking   bool // whether probe runs
 	probing  sync.WaitGroup
 }
 
@@ -86,11 +87,12 @@ func (c *Client) Do(ctx context.Context, operation func(ctx context.Context, rdb
 	if !allowed {
 		return ErrOpen
 	}
-	parent := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	err := operation(ctx, c.rdb)
-	c.report(trial, outcomeOf(parent, err), err)
+	said, err := unknown, error(nil)
+	defer func() { c.report(trial, said, err) }() // even where the operation panics: a trial must end
+	err = operation(bounded, c.rdb)
+	said = outcomeOf(ctx, err)
 	return err
 }
 
@@ -123,7 +125,9 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // Close ends all connections.
 func (c *Client) Close() error {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.probing.Wait()
 	if err := c.rdb.Close(); err != nil {
 		return fmt.Errorf("closing redis: %w", err)
@@ -142,7 +146,8 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 		c.log.Info("redis is back", zap.String("address", c.where))
 	} else {
 		c.log.Warn("redis does not answer; going on without it", zap.String("address", c.where), zap.Error(cause))
-		if c.ctx.Err() == nil {
+		if !c.asking && c.ctx.Err() == nil {
+			c.asking = true
 			c.probing.Go(c.probe)
 		}
 	}
@@ -153,13 +158,19 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 
 // probe asks for a sign of life until there is one and a call has then succeeded, so that no call pays for finding out.
 func (c *Client) probe() {
-	for !c.Up() {
-		pause := probeEvery*3/4 + rand.N(probeEvery/2)
+	for {
 		select {
 		case <-c.ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-time.After(probeEvery*3/4 + rand.N(probeEvery/2)):
 		}
+		c.mu.Lock()
+		if c.Up() {
+			c.asking = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
 		if c.Ping(c.ctx) == nil {
 			c.breaker.revive()
 		}

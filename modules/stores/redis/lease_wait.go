@@ -32,6 +32,7 @@ type waits struct {
 
 // wait is one lease that is waited for.
 type wait struct {
+	name    string
 	waiting int
 	cancel  context.CancelFunc
 	told    chan struct{} // has a value once Redis told of the end
@@ -59,12 +60,12 @@ func (ws *waits) join(name string) *wait {
 		return w
 	}
 	ctx, cancel := context.WithCancel(ws.tasks.ctx)
-	w := &wait{waiting: 1, cancel: cancel, told: make(chan struct{}, 1), over: make(chan struct{})}
+	w := &wait{name: name, waiting: 1, cancel: cancel, told: make(chan struct{}, 1), over: make(chan struct{})}
 	if ws.byName == nil {
 		ws.byName = make(map[string]*wait)
 	}
 	ws.byName[name] = w
-	ws.tasks.begin(func(context.Context) { ws.follow(ctx, name, w) })
+	ws.tasks.begin(func(context.Context) { ws.follow(ctx, w) })
 	return w
 }
 
@@ -73,19 +74,27 @@ func (ws *waits) leave(w *wait) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if w.waiting--; w.waiting == 0 {
-		w.cancel()
+		ws.forget(w)
+	}
+}
+
+// forget has later calls begin a wait of their own.
+func (ws *waits) forget(w *wait) {
+	w.cancel()
+	if ws.byName[w.name] == w {
+		delete(ws.byName, w.name)
 	}
 }
 
 // follow watches a lease until it is over or nobody waits. Where Redis does not answer, the wait is over too: a call that waits
 // for nothing is worse than one too many.
-func (ws *waits) follow(ctx context.Context, name string, w *wait) {
-	defer ws.end(name, w)
-	if !ws.taken(ctx, name) {
+func (ws *waits) follow(ctx context.Context, w *wait) {
+	defer ws.end(w)
+	if !ws.taken(ctx, w.name) {
 		return
 	}
-	defer ws.unsubscribe(name)
-	ws.subscribe(ctx, name)
+	ws.subscribe(ctx, w.name)
+	defer ws.unsubscribe(w)
 	for poll := time.Duration(0); ; poll = min(max(2*poll, leastPoll), mostPoll) {
 		select {
 		case <-ctx.Done():
@@ -94,17 +103,16 @@ func (ws *waits) follow(ctx context.Context, name string, w *wait) {
 			return
 		case <-time.After(poll): // at once, for what ended before the subscription
 		}
-		if !ws.taken(ctx, name) {
+		if !ws.taken(ctx, w.name) {
 			return
 		}
 	}
 }
 
-func (ws *waits) end(name string, w *wait) {
+func (ws *waits) end(w *wait) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	w.cancel()
-	delete(ws.byName, name)
+	ws.forget(w)
 	close(w.over)
 }
 
@@ -118,34 +126,47 @@ func (ws *waits) taken(ctx context.Context, name string) bool {
 	return err == nil && found > 0
 }
 
-// subscribe has Redis tell of a lease's end. Without, it is found by asking.
+// subscribe has Redis tell of a lease's end. Where that fails, the end is found by asking.
 func (ws *waits) subscribe(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, max(ws.client.Timeout(), dialTimeout))
 	defer cancel()
-	ws.connection().Subscribe(ctx, name) //nolint:errcheck
+	if ends := ws.connection(); ends != nil {
+		ends.Subscribe(ctx, name) //nolint:errcheck
+	}
 }
 
-func (ws *waits) unsubscribe(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), ws.client.Timeout())
-	defer cancel()
-	ws.connection().Unsubscribe(ctx, name) //nolint:errcheck
+// unsubscribe leaves the channel, unless another wait for the same has begun.
+func (ws *waits) unsubscribe(w *wait) {
+	ws.mu.Lock()
+	other := ws.byName[w.name]
+	ws.mu.Unlock()
+	if ends := ws.connection(); ends != nil && (other == nil || other == w) {
+		ctx, cancel := context.WithTimeout(ws.tasks.ctx, ws.client.Timeout())
+		defer cancel()
+		ends.Unsubscribe(ctx, w.name) //nolint:errcheck
+	}
 }
 
-// connection is what leases' ends are told on. It stays until the store is closed.
+// connection is where the ends of leases are told. It is made for the first wait, stays until the store is closed, and is
+// nil from then on.
 func (ws *waits) connection() *goredis.PubSub {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.ends == nil {
-		ws.ends = ws.client.Redis().Subscribe(ws.tasks.ctx)
-		messages := ws.ends.Channel()
-		ws.tasks.begin(func(context.Context) { ws.tell(messages) })
+		ends := ws.client.Redis().Subscribe(ws.tasks.ctx)
+		if !ws.tasks.begin(func(ctx context.Context) { ws.tell(ctx, ends) }) {
+			return nil
+		}
+		ws.ends = ends
 	}
 	return ws.ends
 }
 
-// tell wakes the waits that Redis tells of, until the connection is closed.
-func (ws *waits) tell(messages <-chan *goredis.Message) {
-	for message := range messages {
+// tell wakes the waits that Redis tells of.
+func (ws *waits) tell(ctx context.Context, ends *goredis.PubSub) {
+	closing := context.AfterFunc(ctx, func() { ends.Close() }) //nolint:errcheck
+	defer closing()
+	for message := range ends.Channel() { // until it is closed
 		ws.mu.Lock()
 		if w, ok := ws.byName[message.Channel]; ok {
 			select {

@@ -14,7 +14,7 @@ for k = 1, #KEYS do
   local at, since = tonumber(ARGV[next_arg + 3]), tonumber(ARGV[next_arg + 4])
   next_arg = next_arg + 5
   if form == 'leases' then
-    for i = 1, units do redis.call('ZREM', KEYS[k], i == 1 and ARGV[2] or ARGV[2] .. '.' .. i) end
+    open(KEYS[k], form, length, now):drop(units, ARGV[2])
   else
     local w = open(KEYS[k], form, length, now)
     if units > 0 then

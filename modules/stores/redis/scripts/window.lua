@@ -13,6 +13,7 @@ local SIXTIETHS = 60
 local MOST = 9007199254740991 -- the largest number that counts exactly
 local SPARE = 1000 -- milliseconds that a key outlives its window
 
+-- clock is the time: the server's own, unless a test brings one.
 local function clock(override)
   if override ~= '' then return tonumber(override) end
   local t = redis.call('TIME')
@@ -117,6 +118,7 @@ end
 -- take_back removes the first units that are not before the moment at which they were added: those, or, where the ring was
 -- made from buckets since, the ones that stand for them.
 function Ring:take_back(at, units)
+  if at <= self.at - self.length then return end
   local i = self:first(at - 1, 0)
   local gone = math.min(units, self.used - i)
   if gone == 0 then return end
@@ -134,9 +136,9 @@ function Buckets.open(w, head)
   w.span, w.at, w.used, w.gone = span_of(w.length), w.now, 0, {}
   if not since then return w end
   w.since, w.used, w.oldest = tonumber(since), tonumber(sum), tonumber(oldest)
-  last = tonumber(last)
-  w.at = math.max(w.now, last)
-  w.newest = math.floor(last / w.span)
+  w.last = tonumber(last)
+  w.at = math.max(w.now, w.last)
+  w.newest = math.floor(w.last / w.span)
   local live = math.floor((w.at - w.length) / w.span)
   if w.newest < live then
     w.used = 0
@@ -168,8 +170,9 @@ function Buckets:free_at(most)
   return (number + 1) * self.span + self.length
 end
 
-function Buckets:head(last)
-  return string.format('%.0f %.0f %.0f %.0f', self.since, last, self.used, self.oldest)
+-- head tells, by the time of the last unit, which bucket is the newest.
+function Buckets:head()
+  return string.format('%.0f %.0f %.0f %.0f', self.since, self.last, self.used, self.oldest)
 end
 
 function Buckets:sweep()
@@ -180,14 +183,14 @@ function Buckets:add(units)
   local number = math.floor(self.at / self.span)
   units = math.min(units, MOST - self.used) -- what a provider reports is not to be trusted
   if self.used == 0 then
-    redis.call('DEL', self.key)
+    if self.since then redis.call('DEL', self.key) end
     self.since, self.oldest = self.at, number
   else
     self:sweep()
   end
-  self.used, self.newest = self.used + units, number
+  self.used, self.newest, self.last = self.used + units, number, self.at
   redis.call('HINCRBY', self.key, whole(number), whole(units))
-  redis.call('HSET', self.key, 'h', self:head(self.at))
+  redis.call('HSET', self.key, 'h', self:head())
   redis.call('PEXPIRE', self.key, ttl(self))
 end
 
@@ -199,8 +202,7 @@ function Buckets:take_back(at, units)
   self:sweep()
   self.used = self.used - units
   redis.call('HINCRBY', self.key, whole(number), whole(-units))
-  -- The time of the last unit tells which bucket is the newest. It is not now.
-  redis.call('HSET', self.key, 'h', self:head(math.max(self.newest * self.span, self.since)))
+  redis.call('HSET', self.key, 'h', self:head())
 end
 
 -- leases -------------------------------------------------------------------------------------------------------------------
@@ -214,15 +216,25 @@ end
 
 function Leases:free_at() return self.now end
 
--- add takes units slots for a call: one under its own name, more under numbered ones.
-function Leases:add(units, name, lifetime)
+-- lease_name is what a call's i-th slot is called.
+local function lease_name(call, i) return i == 1 and call or call .. '.' .. i end
+
+function Leases:add(units, call, lifetime)
+  local names = {}
+  for i = 1, units do names[i] = lease_name(call, i) end
+  self:hold(names, lifetime)
+  self.used = self.used + units
+end
+
+function Leases:hold(names, lifetime)
   local expires = whole(self.now + lifetime)
   redis.call('ZREMRANGEBYSCORE', self.key, '-inf', whole(self.now))
-  for i = 1, units do
-    redis.call('ZADD', self.key, expires, i == 1 and name or name .. '.' .. i)
-  end
+  for _, name in ipairs(names) do redis.call('ZADD', self.key, expires, name) end
   redis.call('PEXPIRE', self.key, whole(math.ceil(lifetime / 1000)))
-  self.used = self.used + units
+end
+
+function Leases:drop(units, call)
+  for i = 1, units do redis.call('ZREM', self.key, lease_name(call, i)) end
 end
 
 -- all ----------------------------------------------------------------------------------------------------------------------
@@ -271,7 +283,7 @@ local function suit(w, form)
   redis.call('DEL', w.key)
   for number, n in pairs(units) do redis.call('HSET', w.key, whole(number), whole(n)) end
   setmetatable(to, Buckets)
-  to.span, to.since, to.at, to.used, to.gone = span, w.since, w.at, w.used, {}
+  to.span, to.since, to.at, to.last, to.used, to.gone = span, w.since, w.at, w.at, w.used, {}
   to.oldest, to.newest = numbers[1], numbers[#numbers]
   return to
 end

@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Schemas are meant to differ where the databases do and nowhere else.
+func TestSchemaIsSQLites(t *testing.T) {
+	theirs, err := os.ReadFile("../sqlite/schema/0001_keys.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := schemaFiles.ReadFile("schema/0001_keys.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, _ := strings.Cut(string(theirs), "CREATE")
+	want = strings.NewReplacer(
+		"BLOB", "BYTEA",
+		"seq INTEGER PRIMARY KEY", "seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	).Replace(strings.Join(strings.Fields(want), " "))
+	_, got, _ := strings.Cut(string(ours), "CREATE")
+	if got = strings.Join(strings.Fields(got), " "); got != want {
+		t.Errorf("got schema\n%s\nwant\n%s", got, want)
+	}
+}
+
+func appliedVersions(t *testing.T, store *Store) string {
+	t.Helper()
+	rows, err := connect(t, store.config.ConnString()).Query(t.Context(),
+		`SELECT version_id FROM `+versionTable+` WHERE is_applied ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(versions)
+}
+
+func TestMigrationsRunOnce(t *testing.T) {
+	store := newStore(t)
+	createKey(t, store)
+	want := appliedVersions(t, store)
+	if !strings.HasSuffix(want, fmt.Sprintf(" %d]", latestVersion)) {
+		t.Errorf("got versions %s, want them to end with %d", want, latestVersion)
+	}
+	pool, err := store.database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t.Context(), pool); err != nil {
+		t.Errorf("migrating again: %v", err)
+	}
+	if got := appliedVersions(t, store); got != want {
+		t.Errorf("got versions %s, want %s", got, want)
+	}
+	if count, err := store.CountKeys(t.Context()); err != nil || count != 1 {
+		t.Errorf("got %d keys and error %v, want 1", count, err)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	store := newStore(t)
+	createKey(t, store)
+	url := store.config.ConnString()
+	execute(t, url, fmt.Sprintf(`INSERT INTO %s (version_id, is_applied) VALUES (%d, true)`, versionTable, latestVersion+1))
+
+	err := openStore(t, url).Ping(t.Context())
+	want := fmt.Sprintf("schema version %d is not known to this release, which knows up to %d", latestVersion+1, latestVersion)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
+
+func TestFailedMigrationIsTriedAgain(t *testing.T) {
+	store := newStore(t)
+	url := store.config.ConnString()
+	execute(t, url, `CREATE TABLE settings (mine TEXT)`) // another program's
+	if err := store.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), `"settings" already exists`) {
+		t.Errorf("got error %v, want one that names the table in the way", err)
+	}
+	execute(t, url, `DROP TABLE settings`)
+	createKey(t, store)
+}
+
+func TestLookupsUseIndexesOnly(t *testing.T) {
+	store := newStore(t)
+	createKey(t, store)
+	url := store.config.ConnString()
+	execute(t, url, `INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
+		SELECT 'key_' || n, '', '', '[]', '[]', true, n, 0, 0 FROM generate_series(1, 20000) n`)
+	execute(t, url, `INSERT INTO secrets (hash, key_id) SELECT sha256(id::bytea), id FROM keys WHERE created <= 20000`)
+	execute(t, url, `ANALYZE`)
+	conn := connect(t, url)
+	hash := newHash()
+	for name, query := range map[string]struct {
+		text string
+		args []any
+	}{
+		"by hash":    {selectKeyByHash, []any{int64(1), hash[:]}},
+		"by id":      {selectKeyByID, []any{int64(1), "key_1"}},
+		"page after": {selectPageAfter, []any{int64(1), 10, "key_1"}},
+		"hashes":     {selectHashes, []any{"key_1"}},
+	} {
+		rows, err := conn.Query(t.Context(), "EXPLAIN "+query.text, query.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan") {
+			t.Errorf("%s reads a whole table:\n%s", name, text)
+		}
+	}
+}
