@@ -67,6 +67,9 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if problem != nil {
 		return call.Fail(w, r, problem)
 	}
+	if !gateway.WellFormedKey(secret) { // the key store need not be asked
+		return call.Fail(w, r, errUnknown)
+	}
 	key, err := a.app.Keyring().Find(r.Context(), secret)
 	switch {
 	case errors.Is(err, gateway.ErrKeyNotFound):

@@ -66,8 +66,8 @@ func TestRequestsSayWhatTheyTakeFromTheCache(t *testing.T) {
 		{"max-age=90", false, gateway.CacheHit, 200, false},
 		{"max-age=0", false, gateway.CacheMiss, 200, true},
 		{"only-if-cached", false, gateway.CacheHit, 200, false},
-		{"only-if-cached", true, gateway.CacheNone, 504, false},
-		{"only-if-cached, max-age=10", false, gateway.CacheNone, 504, false},
+		{"only-if-cached", true, gateway.CacheMiss, 504, false},
+		{"only-if-cached, max-age=10", false, gateway.CacheMiss, 504, false},
 		{"only-if-cached, no-cache", false, gateway.CacheNone, 504, false},
 		{"only-if-cached, no-store", false, gateway.CacheNone, 504, false},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/dustin/go-humanize"
@@ -51,8 +52,9 @@ func (c *Call) Read(r *http.Request) *dialect.Error {
 	}
 	b := bodies.Get().(*body)
 	c.body = b
-	if n := int(r.ContentLength); n > cap(b.buf) {
-		b.buf = make([]byte, 0, n+1) // one more than it holds, so that its end is seen without growing
+	// One more than it holds, so that its end is seen without growing; but no more than a client has shown that it sends.
+	if n := int(min(r.ContentLength, keepBody)) + 1; n > cap(b.buf) {
+		b.buf = make([]byte, 0, n)
 	}
 	for {
 		n, err := r.Body.Read(b.buf[len(b.buf):cap(b.buf)])
@@ -71,7 +73,7 @@ func (c *Call) Read(r *http.Request) *dialect.Error {
 			return &dialect.Error{Kind: dialect.InvalidRequest, Message: "the request body ended before it was complete; send it again", Cause: err}
 		}
 		if len(b.buf) == cap(b.buf) {
-			b.buf = append(b.buf, 0)[:len(b.buf)]
+			b.buf = slices.Grow(b.buf, cap(b.buf))
 		}
 	}
 }

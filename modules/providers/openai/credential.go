@@ -29,14 +29,18 @@ func (c *credential) read() (string, error) {
 		return "", nil
 	}
 	now := time.Now()
-	if r := c.current.Load(); r != nil && now.Sub(r.at) < rereadAfter {
-		return r.secret, nil
+	former := c.current.Load()
+	if former != nil && now.Sub(former.at) < rereadAfter {
+		return former.secret, nil
 	}
 	secret, err := caddy.NewReplacer().ReplaceOrErr(c.placeholder, true, true)
+	secret = strings.TrimSpace(secret)
+	if former != nil && (err != nil || secret == "") { // a file may be missing while it is replaced
+		secret, err = former.secret, nil
+	}
 	if err != nil {
 		return "", err
 	}
-	secret = strings.TrimSpace(secret)
 	c.current.Store(&reading{secret: secret, at: now})
 	return secret, nil
 }

@@ -71,8 +71,8 @@ func refusesUsage(status int, body []byte) bool {
 
 func (p *Provider) send(ctx context.Context, path string, attempt *gateway.Attempt, askUsage bool) (*gateway.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watch{cancel: cancel, idle: time.Duration(p.IdleTimeout)}
-	w.timer = time.AfterFunc(time.Duration(p.FirstTokenTimeout), func() { cancel(errFirstToken) })
+	w := &watch{cancel: cancel, length: time.Duration(p.IdleTimeout)}
+	w.first = time.AfterFunc(time.Duration(p.FirstTokenTimeout), func() { cancel(errFirstToken) })
 	reply, err := p.exchange(ctx, w, path, attempt, askUsage)
 	if err != nil {
 		w.end()
@@ -234,7 +234,7 @@ func readAnswer(ctx context.Context, w *watch, resp *http.Response) ([]byte, err
 	}
 	body := make([]byte, 0, size)
 	for {
-		w.heard()
+		w.wait()
 		n, err := resp.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {

@@ -178,7 +178,7 @@ func TestSilenceEndsACall(t *testing.T) {
 		{"before a stream", silentAfter("", ""), first, true, true},
 		{"before the first event", silentAfter("text/event-stream", "da"), first, true, true},
 		{"in a whole answer", silentAfter("application/json", answer[:20]), idle, false, false},
-		{"behind a comment of a stream", silentAfter("text/event-stream", ": ping\n\n"), idle, true, true},
+		{"behind a comment of a stream", silentAfter("text/event-stream", ": ping\n\n"), first, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := failure(t, newProvider(t, serve(t, tt.upstream).URL, tt.set), ask(tt.stream))
@@ -304,6 +304,10 @@ func TestTheCredentialIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.key.current.Store(&reading{secret: "second", at: time.Now().Add(-rereadAfter)})
+	if got := send(); got != "Bearer second" {
+		t.Errorf("while its file is missing it is %q", got)
+	}
+	p.key.current.Store(nil)
 	if e := failure(t, p, ask(false)); e.Kind != dialect.UpstreamAuth || strings.Contains(e.Error(), file) {
 		t.Errorf("without its file the error is %v", e)
 	}

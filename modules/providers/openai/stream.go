@@ -24,28 +24,34 @@ var (
 	done = []byte("[DONE]")
 )
 
-// watch ends an exchange that stays silent for too long.
+// watch ends an exchange in which the provider stays silent for too long. It does not run while the client is written to.
 type watch struct {
-	timer  *time.Timer
+	first  *time.Timer // until the first event
+	idle   *time.Timer // between events; nil before the first
+	length time.Duration
 	cancel context.CancelCauseFunc
-	idle   time.Duration
-	began  bool
 }
 
-// heard starts the wait for what comes next.
-func (w *watch) heard() {
-	if w.began {
-		w.timer.Reset(w.idle)
+// wait begins, or begins anew, the wait for what comes after the first sign of an answer.
+func (w *watch) wait() {
+	if w.idle != nil {
+		w.idle.Reset(w.length)
 		return
 	}
-	w.began = true
-	if w.timer.Stop() {
-		w.timer = time.AfterFunc(w.idle, func() { w.cancel(errIdle) })
+	w.first.Stop()
+	w.idle = time.AfterFunc(w.length, func() { w.cancel(errIdle) })
+}
+
+// pause ends the wait.
+func (w *watch) pause() {
+	w.first.Stop()
+	if w.idle != nil {
+		w.idle.Stop()
 	}
 }
 
 func (w *watch) end() {
-	w.timer.Stop()
+	w.pause()
 	w.cancel(nil)
 }
 
@@ -57,14 +63,14 @@ type stream struct {
 	scanner *sse.Scanner
 	strip   bool // usage was asked for by the gateway, not by the client
 
-	event   []byte
-	data    []byte
-	buf     []byte
-	first   bool // the first event was read ahead
-	last    bool
-	usage   dialect.Usage
-	counted bool
-	err     error
+	event []byte
+	data  []byte
+	buf   []byte
+	begun bool // an event has come
+	first bool // it was read ahead
+	last  bool
+	usage dialect.Usage
+	err   error
 }
 
 // openStream waits for the first event, so that a failure inside a 200 is still one that may be tried elsewhere.
@@ -91,8 +97,19 @@ func (s *stream) Next() bool {
 	if s.last || s.err != nil {
 		return false
 	}
+	if s.begun {
+		s.watch.wait()
+	}
+	s.begun = s.next()
+	s.watch.pause()
+	return s.begun
+}
+
+func (s *stream) next() bool {
 	for s.scanner.Next() {
-		s.watch.heard()
+		if s.begun {
+			s.watch.wait() // a keep-alive is a sign of life too
+		}
 		data := s.scanner.Data()
 		if len(data) == 0 {
 			continue // a comment, or a keep-alive
@@ -130,7 +147,7 @@ func (s *stream) take(data []byte) bool {
 		return false
 	}
 	if usage, ok := wire.UsageOf(data); ok {
-		s.usage, s.counted = usage, true
+		s.usage = usage
 	}
 	s.event, s.data = s.scanner.Event(), data
 	if !s.strip {

@@ -19,7 +19,7 @@ const (
 	insertSecret = `INSERT INTO secrets (hash, key_id, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 
 	// Two gateways that rotate one key take turns: each must see the other's new secret.
-	lockKey = `SELECT 1 FROM keys WHERE id = $1 `
+	lockKey = `SELECT 1 FROM keys WHERE id = $1 FOR NO KEY UPDATE`
 
 	updateKey = `UPDATE keys SET name = coalesce($2, name), team = coalesce($3, team), limits = coalesce($4, limits),
 		models = coalesce($5, models), active = coalesce($6, active), expires = coalesce($7, expires) WHERE id = $1`

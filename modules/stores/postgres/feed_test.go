@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,13 +161,15 @@ func TestFeedNoticesAServerThatFellSilent(t *testing.T) {
 	}
 
 	wire.power.Lock()
+	restore := sync.OnceFunc(wire.power.Unlock)
+	defer restore()
 	feed.expect(wasLost, heartbeat+connectTimeout+2*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := store.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("pinging a silent server: got error %v, want context.DeadlineExceeded", err)
 	}
-	wire.power.Unlock()
+	restore()
 	feed.expect(wasReset, connectTimeout+2*lastPause)
 	key, _ := createKey(t, direct)
 	feed.expect(key.ID, time.Second)

@@ -171,6 +171,51 @@ func TestGatewaysTouchTheSameKeysAtOnce(t *testing.T) {
 	}
 }
 
+// Gateways that lock the keys of a batch in different orders would sooner or later wait for each other.
+func TestUsesAreRecordedInOrderOfIDs(t *testing.T) {
+	// With such plans keys are met in the order in which they are reported, which a map makes differ each time.
+	store := openStore(t, shared.newDatabase(t)+"?enable_hashjoin=off&enable_mergejoin=off&enable_seqscan=off")
+	used := make(map[string]time.Time)
+	first := "key_~" // after all ids
+	for range 50 {
+		key, _ := createKey(t, store)
+		used[key.ID] = time.Now()
+		first = min(first, key.ID)
+	}
+	url := store.config.ConnString()
+	holder, err := connect(t, url).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), lockKey, first); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- store.TouchKeys(t.Context(), used) }()
+
+	other := connect(t, url)
+	for waiting := false; !waiting; {
+		if err := other.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var free int
+	if err := other.QueryRow(t.Context(), `SELECT count(*) FROM
+		(SELECT 1 FROM keys WHERE id <> $1 FOR NO KEY UPDATE SKIP LOCKED) AS unlocked`, first).Scan(&free); err != nil {
+		t.Fatal(err)
+	}
+	if free != len(used)-1 {
+		t.Errorf("%d keys are locked by who waits for the first one", len(used)-1-free)
+	}
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestManyUsesAreRecordedInBatches(t *testing.T) {
 	store := newStore(t)
 	key, _ := createKey(t, store)

@@ -87,12 +87,12 @@ func TestAFrameWithOneBitChangedIsNoAnswer(t *testing.T) {
 func TestAFrameCutShortIsNoAnswer(t *testing.T) {
 	key := gateway.AnswerKey{1}
 	frame := appendFrame(nil, key, &gateway.Answer{Provider: "openai", Model: "gpt-5", Body: bytes.Repeat([]byte("x"), 2000)})
-	for n := range frame {
-		if got, err := parseFrame(frame[:n], key); !errors.Is(err, errFrame) {
-			t.Errorf("%d bytes of %d parsed as %v, error %v", n, len(frame), got, err)
+	for n := range len(frame) - frameSum {
+		if _, err := parseFrame(frame[:n], key); !errors.Is(err, errFrame) {
+			t.Errorf("%d bytes of %d: error %v", n, len(frame), err)
 		}
-		if got, err := parseFrame(seal(frame[:n]), key); err == nil {
-			t.Errorf("%d bytes of %d, with a checksum, parsed as %v", n, len(frame), got)
+		if _, err := parseFrame(seal(frame[:n]), key); err == nil {
+			t.Errorf("%d bytes of %d parsed, with a checksum", n, len(frame))
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestAFrameCannotAskForMoreMemoryThanItsBound(t *testing.T) {
 		frame = append(binary.AppendUvarint(frame, size), bomb...)
 		frame = binary.BigEndian.AppendUint32(frame, crc32.Checksum(frame, castagnoli))
 		if got, err := parseFrame(frame, key); !errors.Is(err, errFrame) {
-			t.Errorf("%s: parsed as an answer of %d bytes, error %v", name, len(got.Body), err)
+			t.Errorf("%s: parsed as %v, error %v", name, got != nil, err)
 		}
 	}
 }

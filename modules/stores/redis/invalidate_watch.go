@@ -19,7 +19,7 @@ const (
 	// A server is asked for a sign of life every pingEvery and has pingTimeout to give one, so that a connection that is cut
 	// without a word is noticed in less than a second.
 	pingEvery   = 250 * time.Millisecond
-	pingTimeout = 400 * time.Millisecond
+	pingTimeout = 350 * time.Millisecond
 )
 
 var (
@@ -36,7 +36,8 @@ type watch struct {
 	client  *goredis.Client
 	changes *goredis.PubSub
 	writer  *goredis.Conn
-	writing sync.Mutex
+	writing sync.Mutex // one at a time uses or closes the writer
+	closed  bool
 	timeout time.Duration // of one write
 	heard   atomic.Int64  // when a message came last, in nanoseconds since 1970
 	lost    chan error
@@ -143,12 +144,16 @@ func (w *watch) ping(ctx context.Context) error {
 	return w.writer.Ping(ctx).Err()
 }
 
-// set writes a value. done is false where another write is in progress or the server refuses, and nothing was written.
+// set writes a value. done is false where another write is in progress, the watch is over or the server refuses, and nothing
+// was written.
 func (w *watch) set(ctx context.Context, name string, value []byte, ttl time.Duration) (done bool, err error) {
 	if !w.writing.TryLock() {
 		return false, nil
 	}
 	defer w.writing.Unlock()
+	if w.closed {
+		return false, nil
+	}
 	// A caller who leaves must not break the connection that all depend on.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout)
 	defer cancel()
@@ -174,6 +179,9 @@ func (w *watch) close() {
 	if w.changes != nil {
 		w.changes.Close() //nolint:errcheck // nothing was promised of it any more
 	}
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	w.closed = true
 	if w.writer != nil {
 		w.writer.Close() //nolint:errcheck
 	}

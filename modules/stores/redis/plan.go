@@ -33,8 +33,9 @@ type window struct {
 	claim  int // the first of the call's claims on it
 	limits int // how many claims are on it
 
-	used      int64 // what is in use, after the decision
-	at, since int64 // when Redis charged it, and since when it keeps the window, in microseconds
+	used int64 // what is in use, after the decision
+	at   int64 // when Redis charged it, in microseconds
+	id   int64 // which of all windows that ever had this key was charged
 }
 
 // check refuses claims that no window could be kept for.

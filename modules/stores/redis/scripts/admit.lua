@@ -3,16 +3,16 @@
 -- KEYS      the windows, all of one tenant
 -- ARGV[1]   the time in microseconds, or empty for the server's
 -- ARGV[2]   the name of the call's lease; ARGV[3] how long that lives, in microseconds
--- ARGV[4…]  for each window: form, length in microseconds, charge, the number of its limits, then N of each
+-- ARGV[4]   the number of a window that is made
+-- ARGV[5…]  for each window: form, length in microseconds, charge, the number of its limits, then N of each
 --
--- Returns 1 or 0 for granted or refused; then for each window: units in use, since when it has been kept, when the call was
--- charged; and for each of its limits the microseconds until the next unit comes back, and until the call would fit, -1 where
--- it does.
+-- Returns 1 or 0 for granted or refused; then for each window: units in use, its number, when the call was charged; and for
+-- each of its limits the microseconds until the next unit comes back, and until the call would fit, -1 where it does.
 
 local now = clock(ARGV[1])
-local windows, granted, next_arg = {}, 1, 4
+local windows, granted, next_arg = {}, 1, 5
 for k = 1, #KEYS do
-  local w = open(KEYS[k], ARGV[next_arg], tonumber(ARGV[next_arg + 1]), now)
+  local w = open(KEYS[k], ARGV[next_arg], tonumber(ARGV[next_arg + 1]), now, tonumber(ARGV[4]))
   w.wanted, w.charge, w.limits = ARGV[next_arg], tonumber(ARGV[next_arg + 2]), {}
   local count = tonumber(ARGV[next_arg + 3])
   for i = 1, count do
@@ -34,7 +34,7 @@ for k = 1, #windows do
     w.limits, w.charge = limits, charge
   end
   reply[#reply + 1] = w.used
-  reply[#reply + 1] = w.since or 0
+  reply[#reply + 1] = w.id or 0
   reply[#reply + 1] = w.at
   for i = 1, #w.limits do
     local n, reset, wait = w.limits[i], 0, -1

@@ -6,7 +6,8 @@
 --            its last moment has left the window, so that there is never too little in it.
 --   leases   a sorted set: calls in progress by when they are given up for dead.
 --
--- open only reads. add and take_back write, and keep a window no longer than it can matter.
+-- A window that is made, or made again after a reset, gets a number of its own, the fresh one, by which a call that was charged
+-- before knows that it is another. open only reads. add and take_back write, and keep a window no longer than it can matter.
 
 local SLOT, HEAD, FEW, MANY = 16, 52, 8, 10000
 local SIXTIETHS = 60
@@ -37,16 +38,16 @@ Ring.__index, Buckets.__index, Leases.__index = Ring, Buckets, Leases
 -- ring ---------------------------------------------------------------------------------------------------------------------
 
 function Ring.open(w, head)
-  local since, last, tail, count, cap = string.match(head, '^(%d+) (%d+) (%d+) (%d+) (%d+) $')
+  local id, last, tail, count, cap = string.match(head, '^(%d+) (%d+) (%d+) (%d+) (%d+) $')
   setmetatable(w, Ring)
   w.at, w.used = w.now, 0
-  if not since then return w end
-  w.since, w.tail, w.used, w.cap = tonumber(since), tonumber(tail), tonumber(count), tonumber(cap)
-  last = tonumber(last)
-  w.at = math.max(w.now, last)
-  local gone = w.used
-  if last > w.at - w.length then gone = w:first(w.at - w.length, 0) end
-  w.tail, w.used = (w.tail + gone) % w.cap, w.used - gone
+  if not id then return w end
+  w.id, w.tail, w.used, w.cap = tonumber(id), tonumber(tail), tonumber(count), tonumber(cap)
+  w.last = tonumber(last)
+  w.at = math.max(w.now, w.last)
+  w.gone = w.used
+  if w.last > w.at - w.length then w.gone = w:first(w.at - w.length, 0) end
+  w.tail, w.used = (w.tail + w.gone) % w.cap, w.used - w.gone
   return w
 end
 
@@ -89,7 +90,7 @@ function Ring:free_at(most)
 end
 
 function Ring:head()
-  return string.format('%016.0f %016.0f %05d %05d %05d ', self.since, self.at, self.tail, self.used, self.cap)
+  return string.format('%016.0f %016.0f %05d %05d %05d ', self.id, self.last, self.tail, self.used, self.cap)
 end
 
 function Ring:store(slots)
@@ -98,8 +99,9 @@ end
 
 function Ring:add(units)
   local slots = string.rep(slot(self.at), units)
+  self.last = self.at
   if self.used == 0 then
-    self.since, self.oldest, self.tail, self.cap = self.at, self.at, 0, math.max(FEW, units)
+    self.id, self.oldest, self.tail, self.cap = self.fresh, self.at, 0, math.max(FEW, units)
     self.used = units
     return self:store(slots)
   end
@@ -116,26 +118,28 @@ function Ring:add(units)
 end
 
 -- take_back removes the first units that are not before the moment at which they were added: those, or, where the ring was
--- made from buckets since, the ones that stand for them.
+-- made from buckets meanwhile, the ones that stand for them.
 function Ring:take_back(at, units)
   if at <= self.at - self.length then return end
   local i = self:first(at - 1, 0)
-  local gone = math.min(units, self.used - i)
-  if gone == 0 then return end
-  local later = self.used - i - gone
-  if later > 0 then self:write(i, self:read(i + gone, later)) end
-  self.used = self.used - gone
+  units = math.min(units, self.used - i)
+  if units == 0 then return end
+  local later = self.used - i - units
+  if later > 0 then self:write(i, self:read(i + units, later)) end
+  -- What has left the window stays until the next call is charged: the clock may go back.
+  self.tail, self.used = (self.tail - self.gone) % self.cap, self.used + self.gone - units
   redis.call('SETRANGE', self.key, 0, self:head())
 end
 
 -- buckets ------------------------------------------------------------------------------------------------------------------
 
 function Buckets.open(w, head)
-  local since, last, sum, oldest = string.match(head or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  local id, last, sum, oldest = string.match(head or '', '^(%d+) (%d+) (%d+) (%d+)$')
   setmetatable(w, Buckets)
   w.span, w.at, w.used, w.gone = span_of(w.length), w.now, 0, {}
-  if not since then return w end
-  w.since, w.used, w.oldest = tonumber(since), tonumber(sum), tonumber(oldest)
+  if not id then return w end
+  w.id, w.used, w.oldest = tonumber(id), tonumber(sum), tonumber(oldest)
+  w.sum, w.eldest = w.used, w.oldest -- as they are kept, with what has left the window
   w.last = tonumber(last)
   w.at = math.max(w.now, w.last)
   w.newest = math.floor(w.last / w.span)
@@ -172,7 +176,7 @@ end
 
 -- head tells, by the time of the last unit, which bucket is the newest.
 function Buckets:head()
-  return string.format('%.0f %.0f %.0f %.0f', self.since, self.last, self.used, self.oldest)
+  return string.format('%.0f %.0f %.0f %.0f', self.id, self.last, self.used, self.oldest)
 end
 
 function Buckets:sweep()
@@ -183,8 +187,8 @@ function Buckets:add(units)
   local number = math.floor(self.at / self.span)
   units = math.min(units, MOST - self.used) -- what a provider reports is not to be trusted
   if self.used == 0 then
-    if self.since then redis.call('DEL', self.key) end
-    self.since, self.oldest = self.at, number
+    if self.id then redis.call('DEL', self.key) end
+    self.id, self.oldest = self.fresh, number
   else
     self:sweep()
   end
@@ -199,8 +203,7 @@ function Buckets:take_back(at, units)
   if self.used == 0 or number < self.oldest or number > self.newest then return end
   units = math.min(units, self:bucket(number))
   if units == 0 then return end
-  self:sweep()
-  self.used = self.used - units
+  self.used, self.oldest = self.sum - units, self.eldest
   redis.call('HINCRBY', self.key, whole(number), whole(-units))
   redis.call('HSET', self.key, 'h', self:head())
 end
@@ -209,7 +212,7 @@ end
 
 function Leases.open(w)
   setmetatable(w, Leases)
-  w.at, w.since = w.now, 0
+  w.at, w.id = w.now, 0
   w.used = redis.call('ZCOUNT', w.key, '(' .. whole(w.now), '+inf')
   return w
 end
@@ -240,8 +243,8 @@ end
 -- all ----------------------------------------------------------------------------------------------------------------------
 
 -- open reads a window. Where the limit has changed so that another form suits it now, it still is in the old one.
-local function open(key, form, length, now)
-  local w = { key = key, length = length, now = now }
+local function open(key, form, length, now, fresh)
+  local w = { key = key, length = length, now = now, fresh = fresh }
   if form == 'leases' then return Leases.open(w) end
   if form == 'ring' then
     local head = redis.pcall('GETRANGE', key, 0, HEAD - 1)
@@ -256,10 +259,12 @@ end
 -- suit brings a window into another form. Nothing leaves it sooner than it would have.
 local function suit(w, form)
   if w.form == form then return w end
-  local to = { key = w.key, length = w.length, now = w.now }
+  local to = { key = w.key, length = w.length, now = w.now, fresh = w.fresh }
   if w.used == 0 then
     redis.call('DEL', w.key)
-    return form == 'ring' and Ring.open(to, '') or Buckets.open(to)
+    to = form == 'ring' and Ring.open(to, '') or Buckets.open(to)
+    to.at = w.at
+    return to
   end
   if form == 'ring' then
     local slots = {}
@@ -267,7 +272,7 @@ local function suit(w, form)
       slots[#slots + 1] = string.rep(slot(math.min((number + 1) * w.span - 1, w.at)), w:bucket(number))
     end
     setmetatable(to, Ring)
-    to.since, to.at, to.tail, to.used, to.cap = w.since, w.at, 0, w.used, math.max(FEW, w.used)
+    to.id, to.at, to.last, to.tail, to.used, to.cap = w.id, w.at, w.at, 0, w.used, math.max(FEW, w.used)
     to:store(table.concat(slots))
     return to
   end
@@ -283,7 +288,7 @@ local function suit(w, form)
   redis.call('DEL', w.key)
   for number, n in pairs(units) do redis.call('HSET', w.key, whole(number), whole(n)) end
   setmetatable(to, Buckets)
-  to.span, to.since, to.at, to.last, to.used, to.gone = span, w.since, w.at, w.at, w.used, {}
+  to.span, to.id, to.at, to.last, to.used, to.gone = span, w.id, w.at, w.at, w.used, {}
   to.oldest, to.newest = numbers[1], numbers[#numbers]
   return to
 end

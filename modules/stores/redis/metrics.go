@@ -1,0 +1,45 @@
+package redis
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are this package's series. The collectors are made once in the process and registered again with each config's
+// registry, so that a reload resets none.
+type metrics struct {
+	mode      *prometheus.GaugeVec
+	fallbacks *prometheus.CounterVec
+}
+
+var processMetrics = sync.OnceValue(func() *metrics {
+	return &metrics{
+		mode: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_limiter_mode",
+			Help: "1 for what decides on limits now: redis, or what on_error says while Redis does not answer."}, []string{"mode"}),
+		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_limiter_fallbacks_total",
+			Help: "Calls that Redis did not decide on, by what decided instead."}, []string{"mode"}),
+	}
+})
+
+func (m *metrics) setMode(mode string) {
+	for _, each := range []string{"redis", string(Local), string(Allow), string(Deny)} {
+		value := 0.0
+		if each == mode {
+			value = 1
+		}
+		m.mode.WithLabelValues(each).Set(value)
+	}
+}
+
+func registerMetrics(registry prometheus.Registerer) error {
+	m := processMetrics()
+	for _, c := range []prometheus.Collector{m.mode, m.fallbacks} {
+		var already prometheus.AlreadyRegisteredError
+		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
+			return err
+		}
+	}
+	return nil
+}
