@@ -13,7 +13,7 @@ need() {
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		step "installing $*"
 		apt-get update -qq
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 	else
 		echo "The tests need $command. Install it (Debian: apt-get install $*; macOS: brew install $command) and run make test again." >&2
 		exit 1
@@ -25,6 +25,11 @@ need gcc gcc libc6-dev # the race detector
 need python3 python3 python3-venv
 need node nodejs npm
 need npm npm
+need redis-server redis-server
+need redis-cli redis-tools
+postgres() { command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb 2>/dev/null; }
+[ -n "$(postgres)" ] || need initdb postgresql
+[ -n "$(postgres)" ] || { echo 'The tests need PostgreSQL (initdb). Install it and run make test again.' >&2; exit 1; }
 
 step 'gofmt, go vet'
 export CGO_ENABLED=1

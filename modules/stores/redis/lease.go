@@ -33,7 +33,7 @@ var (
 		end
 		return 0`)
 	releaseLease = goredis.NewScript(`
-		if true then
+		if redis.call('GET', KEYS[1]) == ARGV[1] then
 			redis.call('DEL', KEYS[1])
 			redis.call('PUBLISH', KEYS[1], '')
 		end
