@@ -167,3 +167,30 @@ func TestCacheControlIsHonoured(t *testing.T) {
 		}
 	}
 }
+
+// stale_if_error: an answer past its time is better than none, and says what it is.
+func TestAnExpiredAnswerIsServedWhereNoProviderAnswers(t *testing.T) {
+	var down atomic.Bool
+	up := newUpstream(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
+		if down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		answerWhole(w, answerText("kept"))
+	})
+	p := start(t, site(up.provider(), "llm_keys\nllm_auth\nllm_rate_limit\nllm_cache {\n\tttl 50ms\n\tstale_if_error 1h\n}\nllm_proxy"), upKey)
+	for _, extra := range []string{"", `,"stream":true`} {
+		down.Store(false)
+		body := chatBody("m", `,"temperature":0`+extra)
+		p.do("POST", chatPath, p.Key, body)
+		down.Store(true)
+		poll(t, 10e9, "the answer to be past its time", func() bool {
+			got := p.do("POST", chatPath, p.Key, body)
+			return got.Header.Get("X-Cache") == "STALE" && got.Status == 200 && strings.Contains(got.Body, "kept") &&
+				got.Header.Get("Cache-Status") == "llm_cache; fwd=stale; fwd-status=503"
+		})
+		if got := p.do("POST", chatPath, p.Key, body, "Cache-Control", "max-age=0"); got.Status != 503 {
+			t.Errorf("a client that wants it fresh got %d", got.Status)
+		}
+	}
+}

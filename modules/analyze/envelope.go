@@ -70,7 +70,7 @@ func (a *analysis) deliver(w http.ResponseWriter, answer *gateway.Answer) error 
 }
 
 func (a *analysis) appendEnvelope(dst []byte, parts kept, answer *gateway.Answer, now time.Time) []byte {
-	cached := a.call.Cache == gateway.CacheHit || a.call.Cache == gateway.CacheCollapsed
+	cached := a.call.Cache.FromCache()
 	tokens := answer.Usage.Total()
 	if cached {
 		tokens = 0

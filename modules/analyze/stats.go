@@ -37,7 +37,7 @@ func releaseStats() error {
 // count takes note of a call. One that shared the answer of an identical call counts as a hit.
 func (s *stats) count(result gateway.CacheResult, took time.Duration) {
 	switch result {
-	case gateway.CacheHit, gateway.CacheCollapsed:
+	case gateway.CacheHit, gateway.CacheCollapsed, gateway.CacheStale:
 		s.hits.Add(1)
 		s.hitNanos.Add(int64(took))
 	case gateway.CacheMiss:

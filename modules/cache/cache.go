@@ -32,6 +32,8 @@ type Cache struct {
 	Scope Scope `json:"scope,omitempty"`
 	// Match is which chat calls are kept: deterministic (temperature 0, one choice, not stored by the provider) or all. Embeddings and analyses always are. Default: deterministic.
 	Match Match `json:"match,omitempty"`
+	// StaleIfError is how long past its time an answer may be served where no provider answers. Default: 0, never.
+	StaleIfError caddy.Duration `json:"stale_if_error,omitempty"`
 	// MaxEntry bounds one answer, in bytes; larger ones are not kept. Default: 1 MiB.
 	MaxEntry int64 `json:"max_entry,omitempty"`
 
@@ -85,8 +87,8 @@ func (c *Cache) Provision(ctx caddy.Context) (err error) {
 
 // Validate refuses unknown words and negative bounds.
 func (c *Cache) Validate() error {
-	if c.TTL < 0 || c.MaxEntry < 0 {
-		return fmt.Errorf("ttl and max_entry cannot be negative")
+	if c.TTL < 0 || c.StaleIfError < 0 || c.MaxEntry < 0 {
+		return fmt.Errorf("ttl, stale_if_error and max_entry cannot be negative")
 	}
 	return c.checkWords()
 }
@@ -138,7 +140,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		if asked.onlyIfCached {
 			return call.Fail(w, r, errOnlyIfCached)
 		}
-		return c.alone(w, r, next, call, key, "request")
+		return c.alone(w, r, next, call, key, asked, "request")
 	}
 	if answer := c.lookup(r.Context(), key, asked); answer != nil {
 		return c.serveHit(w, r, call, answer)
@@ -154,20 +156,22 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 			return err
 		}
 		// The answer was none to be shared. All who waited for it go on by themselves, rather than one after the other.
-		return c.alone(w, r, next, call, key, "uri-miss")
+		return c.alone(w, r, next, call, key, asked, "uri-miss")
 	}
-	if answer := c.lookup(r.Context(), key, asked); answer != nil { // a flight has landed since the first look
+	release, answer := c.lease(r.Context(), key, asked)
+	if answer != nil {
 		c.flights.end(key, f, answer, nil)
 		return c.serveHit(w, r, call, answer)
 	}
-	return c.lead(w, r, next, call, key, f)
+	return c.lead(w, r, next, call, key, f, asked, release)
 }
 
 // alone makes the call upstream and keeps its answer, where nobody can join.
-func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, why string) error {
+func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, asked control, why string) error {
 	setHeaders(w.Header(), "MISS", "llm_cache; fwd="+why)
 	call.Cache = gateway.CacheMiss
-	call.Record = &recorder{cache: c, call: call, key: key}
+	call.Record = &recorder{cache: c, call: call, key: key, release: func() {}}
+	call.Rescue = c.rescue(call, key, nil, asked)
 	return next.ServeHTTP(w, r)
 }
 
@@ -218,6 +222,9 @@ func (c *Cache) keep(ctx context.Context, call *gateway.Call, key gateway.Answer
 		return
 	}
 	answer.Expires = answer.Created.Add(ttl)
+	if c.StaleIfError > 0 {
+		answer.StaleUntil = answer.Expires.Add(time.Duration(c.StaleIfError))
+	}
 	if err := c.app.Answers().PutAnswer(ctx, key, answer); err != nil {
 		c.log.Warn("keeping answer", zap.Error(err))
 	}

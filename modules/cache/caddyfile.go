@@ -22,6 +22,7 @@ func init() {
 //		scope     key|team|shared
 //		match     deterministic|all
 //		max_entry <size>
+//		stale_if_error <duration>
 //	}
 func (c *Cache) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
@@ -37,6 +38,8 @@ func (c *Cache) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = gateway.OneArg(d, (*string)(&c.Scope))
 		case "match":
 			err = gateway.OneArg(d, (*string)(&c.Match))
+		case "stale_if_error":
+			err = gateway.DurationArg(d, &c.StaleIfError)
 		case "max_entry":
 			err = gateway.SizeArg(d, &c.MaxEntry)
 		default:

@@ -104,7 +104,7 @@ func (f *flight) change(change func()) {
 }
 
 // lead makes the call upstream, for itself and for whoever joins.
-func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, f *flight) error {
+func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, f *flight, asked control, release func()) error {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	f.cancel = cancel
 	own := sync.OnceFunc(f.leave)
@@ -112,9 +112,11 @@ func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 
 	call.Cache = gateway.CacheMiss
 	setHeaders(w.Header(), "MISS", "llm_cache; fwd=uri-miss")
-	call.Record = &recorder{cache: c, call: call, key: key, flight: f}
+	call.Record = &recorder{cache: c, call: call, key: key, flight: f, release: release}
+	call.Rescue = c.rescue(call, key, f, asked)
 	defer func() { // after a panic too, since others wait
 		stop()
+		release()
 		c.flights.end(key, f, nil, shared(call.Err))
 		cancel(nil)
 	}()
@@ -176,6 +178,8 @@ type recorder struct {
 	call   *gateway.Call
 	key    gateway.AnswerKey
 	flight *flight // nil where nobody can join
+	// release lets other gateways look for the answer.
+	release func()
 }
 
 // Event adds an event to the log of the flight.
@@ -197,6 +201,7 @@ func (rec *recorder) Event(event []byte) {
 // Whole stores the answer before its last byte leaves, so that an immediate repeat finds it.
 func (rec *recorder) Whole(answer *gateway.Answer) {
 	rec.cache.keep(context.Background(), rec.call, rec.key, answer)
+	rec.release()
 	if f := rec.flight; f != nil {
 		f.change(func() { f.answer = answer })
 	}

@@ -48,6 +48,8 @@ type Call struct {
 	Deliver func(w http.ResponseWriter, answer *Answer) error
 	// Record, where set, is told of an answer as it is made.
 	Record Recorder
+	// Rescue, where set, may answer a call in place of a failure. It says whether it did.
+	Rescue func(w http.ResponseWriter, r *http.Request, failure *dialect.Error) (served bool, err error)
 
 	// Claims are all limits that were asked so far, with what was found.
 	Claims []Claim
@@ -89,7 +91,13 @@ const (
 	CacheMiss      CacheResult = "miss"      // asked upstream
 	CacheCollapsed CacheResult = "collapsed" // answered by an identical call in progress
 	CacheBypass    CacheResult = "bypass"    // not to be cached
+	CacheStale     CacheResult = "stale"     // answered from the cache past its time, since no provider answered
 )
+
+// FromCache says whether an answer cost nothing upstream.
+func (r CacheResult) FromCache() bool {
+	return r == CacheHit || r == CacheCollapsed || r == CacheStale
+}
 
 // CallFrom finds the call of a request; nil where no handler of ours has met it.
 func CallFrom(r *http.Request) *Call {

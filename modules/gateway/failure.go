@@ -29,6 +29,12 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	if !errors.As(failure, &e) {
 		e = &dialect.Error{Kind: dialect.Internal, Message: "the gateway failed; its log says why", Cause: failure}
 	}
+	if rescue := c.Rescue; rescue != nil {
+		c.Rescue = nil
+		if served, err := rescue(w, r, e); served {
+			return err
+		}
+	}
 	c.Err = e
 	status, body := c.render(e)
 	c.Status = status

@@ -16,7 +16,7 @@ const answerOverhead = 384
 
 // Answers keeps answers in memory, within a bound of bytes. When it is full, the answers that are asked for least make room.
 //
-// An answer that no longer is fresh, or is larger than the whole store, is not kept: putting it only
+// An answer that no longer is fresh, nor to be kept for when nobody answers, or is larger than the whole store, is not kept: putting it only
 // removes what was there under its key. What has expired is never found, and its memory returns as other answers
 // come, or when the store is counted.
 type Answers struct {
@@ -25,7 +25,10 @@ type Answers struct {
 	maxBytes int64
 }
 
-var _ gateway.AnswerStore = (*Answers)(nil)
+var (
+	_ gateway.AnswerStore      = (*Answers)(nil)
+	_ gateway.StaleAnswerStore = (*Answers)(nil)
+)
 
 // NewAnswers makes an empty store for at most maxBytes bytes of answers, overhead included. With less than one it
 // keeps nothing. No goroutine outlives the call.
@@ -55,6 +58,15 @@ func weight(answer *gateway.Answer) int64 {
 
 // Answer finds a fresh answer; see [gateway.AnswerStore].
 func (a *Answers) Answer(_ context.Context, key gateway.AnswerKey) (*gateway.Answer, error) {
+	answer, ok := a.cache.GetIfPresent(key)
+	if !ok || !answer.StaleUntil.IsZero() && a.clock.fresh(answer) <= 0 {
+		return nil, nil
+	}
+	return answer, nil
+}
+
+// StaleAnswer finds an answer, fresh or not; see [gateway.StaleAnswerStore].
+func (a *Answers) StaleAnswer(_ context.Context, key gateway.AnswerKey) (*gateway.Answer, error) {
 	answer, _ := a.cache.GetIfPresent(key)
 	return answer, nil
 }
@@ -104,5 +116,13 @@ func (c *answerClock) NowNano() int64 { return int64(c.now().Sub(c.start)) }
 // Tick tells the cache to do without a janitor: nothing would stop it when a config is only validated.
 func (c *answerClock) Tick(time.Duration) <-chan time.Time { return nil }
 
-// left is how long an answer stays fresh.
-func (c *answerClock) left(answer *gateway.Answer) time.Duration { return answer.Expires.Sub(c.now()) }
+// fresh is how long an answer stays fresh.
+func (c *answerClock) fresh(answer *gateway.Answer) time.Duration { return answer.Expires.Sub(c.now()) }
+
+// left is how long an answer is kept.
+func (c *answerClock) left(answer *gateway.Answer) time.Duration {
+	if answer.StaleUntil.After(answer.Expires) {
+		return answer.StaleUntil.Sub(c.now())
+	}
+	return c.fresh(answer)
+}

@@ -23,7 +23,11 @@ func TestConnectionsHaveDefaults(t *testing.T) {
 			map[string]string{"statement_timeout": "900ms", "application_name": "edge"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := openStore(t, base+test.query)
+			store, err := New(base + test.query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
 			pool, err := store.database(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -48,7 +52,11 @@ func TestServerThatDoesNotAnswerIsGivenUpQuickly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
-	store := openStore(t, shared.urlAt(mute.Addr().String(), "nothing")+"?sslmode=disable")
+	store, err := New(shared.urlAt(mute.Addr().String(), "nothing") + "?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
 	start := time.Now()
 	if err := store.Ping(t.Context()); err == nil {
 		t.Error("got no error")

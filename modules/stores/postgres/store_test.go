@@ -15,22 +15,24 @@ import (
 )
 
 func TestStoreBehavesAsAKeyStore(t *testing.T) {
-	storetest.Keys(t, func(t *testing.T) gateway.KeyStore {
-		store, err := New(shared.newDatabase(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return store
-	})
+	storetest.Keys(t, func(t *testing.T) gateway.KeyStore { return patientStore(t, shared.newDatabase(t)) })
 }
 
-// openStore makes a store that is closed with its test.
-func openStore(t testing.TB, url string) *Store {
+// patientStore makes a store that gives a busy machine more time to let it log in.
+func patientStore(t testing.TB, url string) *Store {
 	t.Helper()
 	store, err := New(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	store.config.ConnConfig.ConnectTimeout = max(store.config.ConnConfig.ConnectTimeout, 20*time.Second)
+	return store
+}
+
+// openStore makes a store that is closed with its test.
+func openStore(t testing.TB, url string) *Store {
+	t.Helper()
+	store := patientStore(t, url)
 	t.Cleanup(func() {
 		if err := store.Close(); err != nil {
 			t.Errorf("closing: %v", err)

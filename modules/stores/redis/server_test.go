@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -17,11 +16,10 @@ import (
 
 // server is a real redis-server of a test's own, on a socket.
 type server struct {
-	t      testing.TB
-	dir    string
-	args   []string
-	output *bytes.Buffer
-	cmd    *exec.Cmd
+	t    testing.TB
+	dir  string
+	args []string
+	cmd  *exec.Cmd
 	// admin is a connection that waits for as long as it takes.
 	admin *goredis.Client
 }
@@ -47,15 +45,16 @@ func (s *server) socket() string { return filepath.Join(s.dir, "s") }
 
 func (s *server) url() string { return "unix://" + s.socket() }
 
-// start runs the server; with it down, tests fail rather than pass without having tested anything.
+// start runs the server, empty.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd, s.output = serve(s.t, s.args)
+	s.cmd = serve(s.t, s.args)
 	s.admin = goredis.NewClient(&goredis.Options{Addr: s.socket(), ReadTimeout: time.Minute})
-	await(s.t, "redis-server to answer; it said "+s.output.String(), func() bool { return s.admin.Ping(s.t.Context()).Err() == nil })
+	await(s.t, "redis-server to answer", func() bool { return s.admin.Ping(s.t.Context()).Err() == nil })
 }
 
-func serve(t testing.TB, args []string) (*exec.Cmd, *bytes.Buffer) {
+// serve starts redis-server. Where there is none, tests fail rather than pass without having tested anything.
+func serve(t testing.TB, args []string) *exec.Cmd {
 	t.Helper()
 	for _, binary := range []string{"redis-server", "redis-cli"} {
 		if _, err := exec.LookPath(binary); err != nil {
@@ -63,12 +62,10 @@ func serve(t testing.TB, args []string) (*exec.Cmd, *bytes.Buffer) {
 		}
 	}
 	cmd := exec.Command("redis-server", append([]string{"--save", "", "--appendonly", "no", "--enable-debug-command", "yes"}, args...)...)
-	output := new(bytes.Buffer)
-	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
 	}
-	return cmd, output
+	return cmd
 }
 
 // kill is kill -9.

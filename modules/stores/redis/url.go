@@ -44,7 +44,10 @@ func parseURL(text string) (*goredis.UniversalOptions, error) {
 	o.Password, _ = u.User.Password()
 	base, encrypted := strings.CutPrefix(scheme, "rediss")
 	if !encrypted {
-		base = strings.TrimPrefix(scheme, "redis")
+		var known bool
+		if base, known = strings.CutPrefix(scheme, "redis"); !known && scheme != "unix" {
+			base = "unknown"
+		}
 	}
 	query := u.Query()
 	db := query.Get("db")
