@@ -187,6 +187,9 @@ func (app *App) Start() error {
 	run, stop := context.WithCancel(context.Background())
 	app.stop = stop
 	go app.keyring.flushEvery(run, 10*time.Second)
+	if feed, ok := app.db.Keys().(KeyFeed); ok {
+		go app.keyring.follow(run, feed)
+	}
 	return nil
 }
 

@@ -471,3 +471,59 @@ func BenchmarkFindKnownKey(b *testing.B) {
 		}
 	}
 }
+
+// fakeFeed tells what the test has it tell.
+type fakeFeed struct {
+	changed func(string)
+	lost    func(error)
+	reset   func()
+	ready   chan struct{}
+}
+
+func (f *fakeFeed) Changes(ctx context.Context, changed func(string), lost func(error), reset func()) error {
+	f.changed, f.lost, f.reset = changed, lost, reset
+	close(f.ready)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAChangeMadeElsewhereIsSeenThroughTheFeed(t *testing.T) {
+	store := newFakeKeys()
+	here, there := NewKeyring(store, "", zap.NewNop()), NewKeyring(store, "", zap.NewNop())
+	feed := &fakeFeed{ready: make(chan struct{})}
+	ctx, stop := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		here.follow(ctx, feed)
+	}()
+	defer func() { stop(); <-over }()
+	<-feed.ready
+
+	key, secret, err := there.Create(t.Context(), NewKey{Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func() error { _, err := here.Find(t.Context(), secret); return err }
+	if err := find(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := find(); err != nil {
+		t.Errorf("before it is told of the change, the keyring knows the key: %v", err)
+	}
+	feed.changed(key.ID)
+	if err := find(); !errors.Is(err, ErrKeyNotFound) {
+		t.Errorf("after it was told: %v", err)
+	}
+	if _, err := there.Activate(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	feed.lost(errors.New("gone"))
+	feed.reset()
+	if err := find(); err != nil {
+		t.Errorf("after a loss everything is read again: %v", err)
+	}
+}

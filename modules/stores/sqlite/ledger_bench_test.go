@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -44,11 +43,11 @@ func BenchmarkAddCalls(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			store := newStore(b)
 			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
+			for b.Loop() {
 				for i := range rows {
 					rows[i] = gateway.CallRow{
-						ID: fmt.Sprintf("%08x-%d-%d", uint32(i*n)*2654435761, n, i), At: time.Now(), KeyID: "key_1", Surface: "openai",
-						Provider: "openai", Model: "smart", Upstream: "gpt", Status: 200, Attempts: 1, Took: time.Second, Prompt: prompt,
+						ID: gateway.NewSecret(""), At: time.Now(), KeyID: "key_1", Surface: "openai", Provider: "openai",
+						Model: "smart", Upstream: "gpt", Status: 200, Attempts: 1, Took: time.Second, Prompt: prompt,
 					}
 				}
 				if err := store.AddCalls(b.Context(), rows); err != nil {
