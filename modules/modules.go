@@ -15,6 +15,8 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/proxy"
 	_ "github.com/caddy-llm/caddy-llm/modules/ratelimit"
 	_ "github.com/caddy-llm/caddy-llm/modules/stores/memory"
+	_ "github.com/caddy-llm/caddy-llm/modules/stores/postgres"
+	_ "github.com/caddy-llm/caddy-llm/modules/stores/redis"
 	_ "github.com/caddy-llm/caddy-llm/modules/stores/sqlite"
 )
 

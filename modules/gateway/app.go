@@ -83,6 +83,12 @@ type Database interface {
 	Release() error
 }
 
+// Optional is implemented by stores and databases without which the gateway goes on, as its config says. One that is down makes the
+// gateway degraded, not unready: else a load balancer would take away every gateway at once.
+type Optional interface {
+	Optional() bool
+}
+
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: AppName, New: func() caddy.Module { return new(App) }}
@@ -149,13 +155,13 @@ func (app *App) loadStores() error {
 	}
 	var ok bool
 	if app.store, ok = guest.(Store); !ok {
-		return fmt.Errorf("store: %T keeps no limits and answers; use memory", guest)
+		return fmt.Errorf("store: %T keeps no limits and answers; use memory or redis", guest)
 	}
 	if guest, err = app.ctx.LoadModule(app, "DatabaseRaw"); err != nil {
 		return fmt.Errorf("loading database: %w", err)
 	}
 	if app.db, ok = guest.(Database); !ok {
-		return fmt.Errorf("database: %T keeps no keys; use sqlite", guest)
+		return fmt.Errorf("database: %T keeps no keys; use sqlite or postgres", guest)
 	}
 	if err := app.db.UseDataDir(app.DataDir); err != nil {
 		return fmt.Errorf("database: %w", err)
@@ -247,6 +253,9 @@ func (app *App) Answers() AnswerStore { return app.store.Answers() }
 
 // Store is what keeps limits and answers.
 func (app *App) Store() Store { return app.store }
+
+// Database is what keeps keys.
+func (app *App) Database() Database { return app.db }
 
 // AppOf returns the gateway that a handler's config belongs to, made with defaults where the config names none.
 func AppOf(ctx caddy.Context) (*App, error) {

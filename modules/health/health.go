@@ -87,7 +87,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	default:
 		report := h.check(r)
 		status := http.StatusOK
-		if path == "/v1/ready" && report.Status != "ok" {
+		if path == "/v1/ready" && (report.Status == "down" || report.Status == "draining") {
 			status = http.StatusServiceUnavailable
 			w.Header().Set("Retry-After", "1")
 		}
@@ -97,14 +97,15 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 
 // report is the body of /v1/health and /v1/ready.
 type report struct {
-	// Status is ok, down (a required dependency does not answer) or draining (the gateway is about to end).
+	// Status is ok, degraded (a dependency that the gateway can do without does not answer), down (one that it needs) or
+	// draining (the gateway is about to end).
 	Status       string                `json:"status"`
-	Dependencies map[string]dependency `json:"dependencies"`
+	Dependencies map[string]state `json:"dependencies"`
 	Providers    map[string]string     `json:"providers"`
 	Timestamp    string                `json:"timestamp"`
 }
 
-type dependency struct {
+type state struct {
 	Status    string  `json:"status"` // up or down
 	LatencyMS float64 `json:"latency_ms"`
 }
@@ -113,19 +114,29 @@ type dependency struct {
 func (h *Health) check(r *http.Request) report {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
-	rep := report{Status: "ok", Dependencies: map[string]dependency{}, Providers: map[string]string{}, Timestamp: time.Now().UTC().Format(time.RFC3339)}
+	rep := report{Status: "ok", Dependencies: map[string]state{}, Providers: map[string]string{}, Timestamp: time.Now().UTC().Format(time.RFC3339)}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for name, ping := range map[string]func(context.Context) error{"database": h.app.Keyring().Ping, "store": h.app.Store().Ping} {
+	for name, dependency := range map[string]struct {
+		ping func(context.Context) error
+		self any
+	}{
+		"database": {h.app.Keyring().Ping, h.app.Database()},
+		"store":    {h.app.Store().Ping, h.app.Store()},
+	} {
 		wg.Go(func() {
 			start := time.Now()
-			err := ping(ctx)
-			dep := dependency{Status: "up", LatencyMS: float64(time.Since(start).Microseconds()) / 1000}
+			err := dependency.ping(ctx)
+			dep := state{Status: "up", LatencyMS: float64(time.Since(start).Microseconds()) / 1000}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				dep.Status = "down"
-				rep.Status = "down"
+				if optional, ok := dependency.self.(gateway.Optional); !ok || !optional.Optional() {
+					rep.Status = "down"
+				} else if rep.Status == "ok" {
+					rep.Status = "degraded"
+				}
 			}
 			rep.Dependencies[name] = dep
 		})

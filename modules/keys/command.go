@@ -1,29 +1,12 @@
 package keys
 
 import (
-	"fmt"
-
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "llm",
-		Usage: "<command>",
-		Short: "Manages the LLM gateway",
-		Long: `
-Manages the LLM gateway that Caddy runs as its llm_gateway app.
-
-See 'caddy llm keys --help' for the gateway's keys.`,
-		CobraFunc: buildCommand,
-	})
-}
-
-func buildCommand(llm *cobra.Command) {
-	llm.RunE = helpOnly
-	llm.AddCommand(keysCommand())
-}
+func init() { gateway.RegisterCommand(keysCommand) }
 
 // options are the flags that all commands share.
 type options struct {
@@ -46,7 +29,7 @@ Everywhere else a key goes by its id, as in key_3f9a0c51d2e84b7796a1c0de.`,
 		Example: `  $ caddy llm keys create --name ci --limit 1000/1h --expires 30d
   $ caddy llm keys list
   $ caddy llm keys revoke key_3f9a0c51d2e84b7796a1c0de`,
-		RunE: helpOnly,
+		RunE: gateway.OnlyCommands,
 	}
 	o := new(options)
 	flags := cmd.PersistentFlags()
@@ -58,12 +41,4 @@ Everywhere else a key goes by its id, as in key_3f9a0c51d2e84b7796a1c0de.`,
 		revokeCommand(o), activateCommand(o), rotateCommand(o), deleteCommand(o),
 	)
 	return cmd
-}
-
-// helpOnly runs a command that only has others below it. Without it, a mistyped one would print help and succeed.
-func helpOnly(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("unknown command %q; see %s --help", args[0], cmd.CommandPath())
-	}
-	return cmd.Help()
 }

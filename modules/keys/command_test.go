@@ -25,7 +25,7 @@ func command(t *testing.T, in string, args ...string) (out, errOut string, err e
 	t.Helper()
 	caddyRoot := &cobra.Command{Use: "caddy", SilenceUsage: true, SilenceErrors: true}
 	llm := &cobra.Command{Use: "llm"}
-	buildCommand(llm)
+	llm.AddCommand(keysCommand())
 	caddyRoot.AddCommand(llm)
 	var stdout, stderr bytes.Buffer
 	caddyRoot.SetOut(&stdout)

@@ -23,23 +23,7 @@ const (
 	leaveTimeout = time.Second
 )
 
-// KeyFeed is a key store that several gateways share and that tells each of them what the others change.
-type KeyFeed interface {
-	// Changes reports changes of keys, whichever gateway made them, until ctx ends or the store is closed, and
-	// returns why. It calls its functions one at a time, and none of them may be nil:
-	//
-	//   - changed, with the id of a key that was created, updated, rotated or deleted, and not for its last use;
-	//   - lost, once it cannot tell of changes: what is known may be outdated from then on. Changes goes on trying,
-	//     and calls it once however many tries it takes;
-	//   - reset, as it begins to tell of changes, at first and after each loss: whatever was read from the store
-	//     before must be read again.
-	//
-	// Changes made after reset was called are never missed. Keys that are known may go on working between lost
-	// and reset: the store may be out of reach altogether.
-	Changes(ctx context.Context, changed func(id string), lost func(error), reset func()) error
-}
-
-// Changes implements KeyFeed over LISTEN, on a connection beside the pool. A change arrives as soon as it is
+// Changes implements gateway.KeyFeed over LISTEN, on a connection beside the pool. A change arrives as soon as it is
 // committed. A server that closes the connection is noticed at once, one that falls silent within
 // heartbeat and connectTimeout; and one that is back is found within lastPause.
 func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(error), reset func()) error {

@@ -73,7 +73,10 @@ func (db *Database) UseDataDir(string) error {
 	return nil
 }
 
-// Keys keeps the keys. It is a KeyFeed too.
+// Optional says that the gateway goes on without the database: known keys keep working.
+func (*Database) Optional() bool { return true }
+
+// Keys keeps the keys. It is a gateway.KeyFeed too.
 func (db *Database) Keys() gateway.KeyStore { return db.store }
 
 // Release gives the database back to the pool, which closes it with its last user.

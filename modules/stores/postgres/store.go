@@ -136,5 +136,5 @@ func (s *Store) open() (*pgxpool.Pool, error) {
 // Interface guards
 var (
 	_ gateway.KeyStore = (*Store)(nil)
-	_ KeyFeed          = (*Store)(nil)
+	_ gateway.KeyFeed  = (*Store)(nil)
 )

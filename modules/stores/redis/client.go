@@ -26,6 +26,14 @@ const (
 // chance, so that a fleet does not return all at once.
 const probeEvery = 500 * time.Millisecond
 
+func init() { goredis.SetLogger(silence{}) }
+
+// silence is the log of go-redis, which would get a line for each connection that cannot be made. The client tells of changes.
+type silence struct{}
+
+// Printf writes nothing.
+func (silence) Printf(context.Context, string, ...any) {}
+
 // ErrOpen says that Redis was not asked, because it has failed too often just now.
 var ErrOpen = errors.New("redis is not asked: it has failed too often just now")
 

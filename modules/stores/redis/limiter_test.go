@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -428,4 +429,24 @@ func TestAServerThatIsDownAtTheStartIsJoinedWhenItComes(t *testing.T) {
 	if got := logs.FilterLevelExact(zap.WarnLevel).Len() + logs.FilterLevelExact(zap.InfoLevel).Len(); got != 2 {
 		t.Errorf("%d lines in the log, want 2: %v", got, logs.All())
 	}
+}
+
+func TestNothingRunsOnceALimiterAndItsClientAreClosed(t *testing.T) {
+	s := startServer(t)
+	before := goleak.IgnoreCurrent()
+	client, err := NewClient(s.url(), DefaultTimeout, 0, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLimiter(client, Local, memory.NewLimiter())
+	admit(t, l, -1, concurrency("key:a", 1)) // whose renewal is running
+	s.kill()
+	for range 2 * openAfter { // so is the search for redis
+		admit(t, l, -1, requests("key:a", 100, time.Hour))
+	}
+	l.Close()
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	goleak.VerifyNone(t, before)
 }

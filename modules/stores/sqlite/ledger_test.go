@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"database/sql"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/stores/storetest"
@@ -9,4 +12,63 @@ import (
 
 func TestStoreBehavesAsALedger(t *testing.T) {
 	storetest.Ledger(t, func(t *testing.T) gateway.Ledger { return newStore(t) })
+}
+
+func TestBatchWithARowThatIsRefusedLeavesNothing(t *testing.T) {
+	store := newStore(t)
+	for _, table := range []string{"usage", "calls"} {
+		if _, err := handles(t, store).write.ExecContext(t.Context(), `CREATE TRIGGER refuse_`+table+` BEFORE INSERT ON `+table+`
+			WHEN new.model = 'refused' BEGIN SELECT raise(ABORT, 'refused by a trigger'); END`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	for kind, err := range map[string]error{
+		"usage": store.AddUsage(t.Context(), []gateway.UsageRow{{Minute: now, Model: "kept"}, {Minute: now, Model: "refused"}}),
+		"calls": store.AddCalls(t.Context(), []gateway.CallRow{{ID: "a", At: now}, {ID: "b", At: now, Model: "refused"}}),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "refused by a trigger") {
+			t.Errorf("adding %s: got error %v", kind, err)
+		}
+	}
+	usage, err := store.Usage(t.Context(), time.Time{}, now.Add(time.Hour), 10)
+	if err != nil || len(usage) > 0 {
+		t.Errorf("got usage %+v and error %v", usage, err)
+	}
+	calls, err := store.Calls(t.Context(), time.Time{}, now.Add(time.Hour), 10)
+	if err != nil || len(calls) > 0 {
+		t.Errorf("got calls %+v and error %v", calls, err)
+	}
+}
+
+func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
+	db := handles(t, newStore(t))
+	for name, query := range map[string]struct {
+		on   *sql.DB
+		text string
+		args []any
+	}{
+		"list usage":  {db.read, selectUsage, []any{1, 2, 10}},
+		"list calls":  {db.read, selectCalls, []any{1, 2, 10}},
+		"prune usage": {db.write, pruneUsage, []any{1, 10}},
+		"prune calls": {db.write, pruneCalls, []any{1, 10}},
+	} {
+		rows, err := query.on.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query.text, query.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") {
+				t.Errorf("%s: reads a whole table or sorts: %s", name, step)
+			}
+		}
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

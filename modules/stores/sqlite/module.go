@@ -17,7 +17,7 @@ const FileName = "gateway.db"
 // The pool lets a reload go on with the open database.
 var pool = caddy.NewUsagePool()
 
-// Database keeps keys in an embedded SQLite file.
+// Database keeps keys, usage and the request log in an embedded SQLite file.
 type Database struct {
 	// Path is the file. Placeholders are replaced. Default: gateway.db in the data directory.
 	Path string `json:"path,omitempty"`
@@ -65,6 +65,9 @@ func (db *Database) UseDataDir(dir string) error {
 
 // Keys keeps the keys.
 func (db *Database) Keys() gateway.KeyStore { return db.store }
+
+// Ledger keeps usage and the request log.
+func (db *Database) Ledger() gateway.Ledger { return db.store }
 
 // Release gives the database back to the pool, which closes it with its last user.
 func (db *Database) Release() error {

@@ -177,19 +177,22 @@ func (s *ledgerSuite) prompts() {
 }
 
 func (s *ledgerSuite) strangeText() {
-	sum, call := s.tally(0), s.call("a", 0)
-	for _, strange := range []string{"a\x00b", "a\xffb"} { // both become the same, so one batch holds a row twice
-		row := s.tally(0)
-		row.Model, row.Team = strange, strange
-		odd := s.call(strange, 0)
+	var sums []gateway.UsageRow
+	var calls []gateway.CallRow
+	for _, strange := range []string{"a\x00b", "a\xffb"} { // both become the same
+		row, odd := s.tally(0), s.call(strange, 0)
+		row.KeyID, row.Team, row.Surface, row.Provider, row.Model = strange, strange, strange, strange, strange
 		odd.KeyID, odd.Team, odd.Surface, odd.Provider, odd.Model = strange, strange, strange, strange, strange
-		odd.Upstream, odd.Error, odd.Cache, odd.ID = strange, strange, gateway.CacheResult(strange), call.ID
-		call = odd
-		s.addUsage(row, row)
-		s.addCalls(odd)
+		odd.Upstream, odd.Error, odd.Cache = strange, strange, gateway.CacheResult(strange)
+		sums, calls = append(sums, row), append(calls, odd)
 	}
+	s.addUsage(sums...)
+	s.addCalls(calls...)
+
 	const kept = "a\uFFFDb"
-	sum.Model, sum.Team, sum.Calls, sum.Usage = kept, kept, 4, dialect.Usage{Input: 400, Output: 40}
+	sum, call := s.tally(0), s.call(kept, 0)
+	sum.KeyID, sum.Team, sum.Surface, sum.Provider, sum.Model = kept, kept, kept, kept, kept
+	sum.Calls, sum.Usage = 2, dialect.Usage{Input: 200, Output: 20}
 	s.holdsUsage(sum)
 	call.KeyID, call.Team, call.Surface, call.Provider, call.Model = kept, kept, kept, kept, kept
 	call.Upstream, call.Error, call.Cache = kept, kept, kept
@@ -251,7 +254,9 @@ func (s *ledgerSuite) big() {
 	if got := s.usage(); !slices.Equal(got, usage) {
 		s.Errorf("got %d sums, want %d, of two calls each", len(got), len(usage))
 	}
-	same := func(a, b gateway.CallRow) bool { return a.ID == b.ID && a.At.Equal(b.At) && bytes.Equal(a.Prompt, b.Prompt) }
+	same := func(a, b gateway.CallRow) bool {
+		return a.ID == b.ID && a.At.Equal(b.At) && bytes.Equal(a.Prompt, b.Prompt)
+	}
 	if got := s.calls(); !slices.EqualFunc(got, calls, same) {
 		s.Errorf("got %d calls, want the %d", len(got), len(calls))
 	}
@@ -291,7 +296,7 @@ func (s *ledgerSuite) interrupted() {
 		"calls": {func(ctx context.Context) error { return s.ledger.AddCalls(ctx, calls) }, func() int { return len(s.calls()) }, len(calls)},
 	} {
 		err := errors.New("not tried")
-		for patience := time.Millisecond; err != nil; patience *= 2 {
+		for patience := time.Millisecond; err != nil && patience < time.Minute; patience *= 2 {
 			if held := add.held(); held > 0 {
 				s.Fatalf("%s: %d rows are held after error %v", kind, held, err)
 			}
@@ -300,7 +305,7 @@ func (s *ledgerSuite) interrupted() {
 			cancel()
 		}
 		if held := add.held(); held != add.want {
-			s.Errorf("%s: %d rows are held, want %d", kind, held, add.want)
+			s.Errorf("%s: %d rows are held, want %d; the last error is %v", kind, held, add.want, err)
 		}
 	}
 }

@@ -17,18 +17,15 @@ func (s *ledgerSuite) fill(minutes int) {
 	}
 }
 
-func usageMinutes(s *ledgerSuite, rows []gateway.UsageRow) []int {
-	minutes := make([]int, len(rows))
-	for i, row := range rows {
-		minutes[i] = int(row.Minute.Sub(s.minute) / time.Minute)
-	}
-	return minutes
-}
+func usageMinute(row gateway.UsageRow) time.Time { return row.Minute }
 
-func callMinutes(s *ledgerSuite, rows []gateway.CallRow) []int {
+func callTime(row gateway.CallRow) time.Time { return row.At }
+
+// minutesOf tells how many minutes after the suite's rows are.
+func minutesOf[Row any](s *ledgerSuite, rows []Row, at func(Row) time.Time) []int {
 	minutes := make([]int, len(rows))
 	for i, row := range rows {
-		minutes[i] = int(row.At.Sub(s.minute) / time.Minute)
+		minutes[i] = int(at(row).Sub(s.minute) / time.Minute)
 	}
 	return minutes
 }
@@ -58,11 +55,11 @@ func (s *ledgerSuite) ranges() {
 		"a limit below 0":          {time.Time{}, s.future(), -1, nil},
 	} {
 		usage, err := s.ledger.Usage(s.Context(), test.from, test.to, test.limit)
-		if got := usageMinutes(s, usage); err != nil || !slices.Equal(got, test.want) {
+		if got := minutesOf(s, usage, usageMinute); err != nil || !slices.Equal(got, test.want) {
 			s.Errorf("usage, %s: got minutes %v and error %v, want %v", name, got, err, test.want)
 		}
 		calls, err := s.ledger.Calls(s.Context(), test.from, test.to, test.limit)
-		if got := callMinutes(s, calls); err != nil || !slices.Equal(got, test.want) {
+		if got := minutesOf(s, calls, callTime); err != nil || !slices.Equal(got, test.want) {
 			s.Errorf("calls, %s: got minutes %v and error %v, want %v", name, got, err, test.want)
 		}
 	}
@@ -96,10 +93,10 @@ func (s *ledgerSuite) pruning() {
 		for i := step.first; i < 8; i++ {
 			want = append(want, i)
 		}
-		if got := usageMinutes(s, s.usage()); !slices.Equal(got, want) {
+		if got := minutesOf(s, s.usage(), usageMinute); !slices.Equal(got, want) {
 			s.Errorf("usage that is left: got minutes %v, want %v", got, want)
 		}
-		if got := callMinutes(s, s.calls()); !slices.Equal(got, want) {
+		if got := minutesOf(s, s.calls(), callTime); !slices.Equal(got, want) {
 			s.Errorf("calls that are left: got minutes %v, want %v", got, want)
 		}
 	}

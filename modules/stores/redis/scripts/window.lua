@@ -143,7 +143,7 @@ function Buckets.open(w, head)
   w.last = tonumber(last)
   w.at = math.max(w.now, w.last)
   w.newest = math.floor(w.last / w.span)
-  local live = math.floor((w.at - w.length) / w.span)
+  local live = math.floor((w.at - w.length) / w.span) + 1
   if w.newest < live then
     w.used = 0
   elseif w.used > 0 and w.oldest < live then

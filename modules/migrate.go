@@ -1,0 +1,88 @@
+package modules
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/postgres"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlite"
+)
+
+func init() { gateway.RegisterCommand(storeCommand) }
+
+func storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store <command>",
+		Short: "Manages the gateway's databases",
+		RunE:  gateway.OnlyCommands,
+	}
+	cmd.AddCommand(migrateCommand())
+	return cmd
+}
+
+func migrateCommand() *cobra.Command {
+	var from, to string
+	cmd := &cobra.Command{
+		Use:   "migrate --to <postgres URL> [--from <SQLite file>]",
+		Short: "Copies the embedded database to PostgreSQL",
+		Long: `Copies all keys, and the hash of the admin credential, from the embedded SQLite
+database to PostgreSQL, whose tables are made where they are missing.
+
+Stop the gateways first: what they change while the copy runs, or after it, stays
+behind. A copy that was interrupted can be run again: what PostgreSQL has already
+stays as it is.
+
+The URL of PostgreSQL may be a placeholder, so that no password is on the command
+line.`,
+		Example: `  $ caddy llm store migrate --to {env.DATABASE_URL}
+  $ caddy llm store migrate --from /var/lib/caddy/gateway/gateway.db --to {file./run/secrets/database-url}`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			return migrate(cmd, from, to)
+		},
+	}
+	data := os.Getenv("GATEWAY_DATA")
+	if data == "" {
+		data = gateway.DefaultDataDir
+	}
+	cmd.Flags().StringVar(&from, "from", filepath.Join(data, sqlite.FileName), "The SQLite file")
+	cmd.Flags().StringVar(&to, "to", "", "The URL of PostgreSQL, or a placeholder for it")
+	cmd.MarkFlagRequired("to") //nolint:errcheck // it is there
+	return cmd
+}
+
+func migrate(cmd *cobra.Command, from, to string) error {
+	if _, err := os.Stat(from); err != nil { // else opening it would make an empty one
+		return fmt.Errorf("there is no database to copy: %w", err)
+	}
+	source := sqlite.New(from)
+	defer source.Close()
+	target, err := postgres.New(to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+
+	progress := cmd.ErrOrStderr()
+	done, err := target.Import(cmd.Context(), source, func(so postgres.Imported) {
+		if n := so.Created + so.Present + len(so.Taken); n%1000 == 0 {
+			fmt.Fprintf(progress, "%d keys…\n", n)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("after %d keys: %w; run it again to go on", done.Created+done.Present, err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%d keys copied, %d were there already\n", done.Created, done.Present)
+	if done.Admin {
+		fmt.Fprintln(cmd.OutOrStdout(), "the admin credential works there too")
+	}
+	if len(done.Taken) > 0 {
+		return fmt.Errorf("%d keys were not copied, since a secret of theirs belongs to another key there: %v", len(done.Taken), done.Taken)
+	}
+	return nil
+}

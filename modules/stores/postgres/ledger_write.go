@@ -1,0 +1,193 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+const (
+	addUsage = `INSERT INTO usage (minute, key_id, team, surface, provider, model,
+			calls, failures, cache_hits, input, cache_read, cache_write, output, reasoning, estimated)
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::boolean[])
+		ON CONFLICT (minute, key_id, team, surface, provider, model) DO UPDATE SET
+			calls = usage.calls + excluded.calls, failures = usage.failures + excluded.failures,
+			cache_hits = usage.cache_hits + excluded.cache_hits, input = usage.input + excluded.input,
+			cache_read = usage.cache_read + excluded.cache_read, cache_write = usage.cache_write + excluded.cache_write,
+			output = usage.output + excluded.output, reasoning = usage.reasoning + excluded.reasoning,
+			estimated = usage.estimated OR excluded.estimated`
+
+	addCalls = `INSERT INTO calls (id, at, key_id, team, surface, provider, model, upstream, status, error, cache, attempts,
+			input, cache_read, cache_write, output, reasoning, estimated, took, prompt)
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+			$9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+			$17::bigint[], $18::boolean[], $19::bigint[], $20::bytea[])
+		ON CONFLICT (id) DO NOTHING`
+
+	// usageBatch and callsBatch bound what one statement does, for its timeout's sake; a call may carry a prompt.
+	usageBatch = 5000
+	callsBatch = 500
+
+	// recordTimeout bounds one addition of rows, which may be what gathered while the server was away. Close waits for
+	// it as it does for other calls.
+	recordTimeout = 30 * time.Second
+)
+
+// AddUsage adds rows to the sums of their minute, key, surface, provider and model, in one transaction. NUL and what
+// is not UTF-8, which PostgreSQL cannot keep in text, becomes U+FFFD.
+func (s *Store) AddUsage(ctx context.Context, rows []gateway.UsageRow) error {
+	rows = merge(rows)
+	return s.record(ctx, "adding usage", len(rows), usageBatch, func(ctx context.Context, tx pgx.Tx, from, to int) error {
+		_, err := tx.Exec(ctx, addUsage, usageColumns(rows[from:to])...)
+		return err
+	})
+}
+
+// AddCalls appends to the request log in one transaction; a row whose id is there already is left out. It keeps
+// when a call was to the millisecond, how long it took to the microsecond, and text as AddUsage does.
+func (s *Store) AddCalls(ctx context.Context, rows []gateway.CallRow) error {
+	return s.record(ctx, "adding to the request log", len(rows), callsBatch, func(ctx context.Context, tx pgx.Tx, from, to int) error {
+		_, err := tx.Exec(ctx, addCalls, callColumns(rows[from:to])...)
+		return err
+	})
+}
+
+// record runs do in one transaction for batches of n rows, which are kept only if all of them succeed.
+func (s *Store) record(ctx context.Context, doing string, n, batch int, do func(ctx context.Context, tx pgx.Tx, from, to int) error) error {
+	pool, err := s.database(ctx)
+	if err != nil {
+		return fmt.Errorf("opening PostgreSQL database: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	working, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	tx, err := pool.Begin(working)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	for from := 0; from < n && err == nil; from += batch {
+		err = do(working, tx, from, min(from+batch, n))
+	}
+	// From here on the end of ctx is ignored: who gives up on a commit cannot know whether it took place, and would
+	// add the same rows again.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	if err == nil {
+		err = working.Err()
+	}
+	if err != nil {
+		tx.Rollback(ending) //nolint:errcheck // if it fails, so does the connection, and the server rolls back
+	} else {
+		err = tx.Commit(ending)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+// merge returns rows as they are stored, one for each sum. They are in one order, whoever adds them, so that
+// gateways that add to the same sums wait for each other and never in a circle.
+func merge(rows []gateway.UsageRow) []gateway.UsageRow {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		r := &rows[i]
+		r.Minute = r.Minute.Truncate(time.Minute)
+		r.KeyID, r.Team, r.Surface, r.Provider, r.Model = plain(r.KeyID), plain(r.Team), plain(r.Surface), plain(r.Provider), plain(r.Model)
+	}
+	slices.SortFunc(rows, compareSums)
+	merged := rows[:0]
+	for _, r := range rows {
+		if last := len(merged) - 1; last >= 0 && compareSums(merged[last], r) == 0 {
+			sum := &merged[last]
+			sum.Calls += r.Calls
+			sum.Failures += r.Failures
+			sum.CacheHits += r.CacheHits
+			sum.Usage = sum.Usage.Add(r.Usage)
+		} else {
+			merged = append(merged, r)
+		}
+	}
+	return merged
+}
+
+// compareSums orders rows by the sum that they belong to.
+func compareSums(a, b gateway.UsageRow) int {
+	return cmp.Or(a.Minute.Compare(b.Minute), strings.Compare(a.KeyID, b.KeyID), strings.Compare(a.Team, b.Team),
+		strings.Compare(a.Surface, b.Surface), strings.Compare(a.Provider, b.Provider), strings.Compare(a.Model, b.Model))
+}
+
+func usageColumns(rows []gateway.UsageRow) []any {
+	type row = gateway.UsageRow
+	return []any{
+		column(rows, func(r *row) int64 { return r.Minute.Unix() }),
+		column(rows, func(r *row) string { return r.KeyID }),
+		column(rows, func(r *row) string { return r.Team }),
+		column(rows, func(r *row) string { return r.Surface }),
+		column(rows, func(r *row) string { return r.Provider }),
+		column(rows, func(r *row) string { return r.Model }),
+		column(rows, func(r *row) int64 { return r.Calls }),
+		column(rows, func(r *row) int64 { return r.Failures }),
+		column(rows, func(r *row) int64 { return r.CacheHits }),
+		column(rows, func(r *row) int64 { return r.Usage.Input }),
+		column(rows, func(r *row) int64 { return r.Usage.CacheRead }),
+		column(rows, func(r *row) int64 { return r.Usage.CacheWrite }),
+		column(rows, func(r *row) int64 { return r.Usage.Output }),
+		column(rows, func(r *row) int64 { return r.Usage.Reasoning }),
+		column(rows, func(r *row) bool { return r.Usage.Estimated }),
+	}
+}
+
+func callColumns(rows []gateway.CallRow) []any {
+	type row = gateway.CallRow
+	return []any{
+		column(rows, func(r *row) string { return plain(r.ID) }),
+		column(rows, func(r *row) int64 { return r.At.UnixMilli() }),
+		column(rows, func(r *row) string { return plain(r.KeyID) }),
+		column(rows, func(r *row) string { return plain(r.Team) }),
+		column(rows, func(r *row) string { return plain(r.Surface) }),
+		column(rows, func(r *row) string { return plain(r.Provider) }),
+		column(rows, func(r *row) string { return plain(r.Model) }),
+		column(rows, func(r *row) string { return plain(r.Upstream) }),
+		column(rows, func(r *row) int64 { return int64(r.Status) }),
+		column(rows, func(r *row) string { return plain(r.Error) }),
+		column(rows, func(r *row) string { return plain(string(r.Cache)) }),
+		column(rows, func(r *row) int64 { return int64(r.Attempts) }),
+		column(rows, func(r *row) int64 { return r.Usage.Input }),
+		column(rows, func(r *row) int64 { return r.Usage.CacheRead }),
+		column(rows, func(r *row) int64 { return r.Usage.CacheWrite }),
+		column(rows, func(r *row) int64 { return r.Usage.Output }),
+		column(rows, func(r *row) int64 { return r.Usage.Reasoning }),
+		column(rows, func(r *row) bool { return r.Usage.Estimated }),
+		column(rows, func(r *row) int64 { return r.Took.Microseconds() }),
+		column(rows, func(r *row) []byte { return r.Prompt }),
+	}
+}
+
+// column takes one value from each row.
+func column[Row, Value any](rows []Row, of func(*Row) Value) []Value {
+	values := make([]Value, len(rows))
+	for i := range rows {
+		values[i] = of(&rows[i])
+	}
+	return values
+}
+
+// plain is text as every database can keep it.
+func plain(text string) string {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
