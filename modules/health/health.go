@@ -99,10 +99,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 type report struct {
 	// Status is ok, degraded (a dependency that the gateway can do without does not answer), down (one that it needs) or
 	// draining (the gateway is about to end).
-	Status       string                `json:"status"`
-	Dependencies map[string]state `json:"dependencies"`
-	Providers    map[string]string     `json:"providers"`
-	Timestamp    string                `json:"timestamp"`
+	Status       string            `json:"status"`
+	Dependencies map[string]state  `json:"dependencies"`
+	Providers    map[string]string `json:"providers"`
+	Timestamp    string            `json:"timestamp"`
 }
 
 type state struct {

@@ -114,8 +114,7 @@ function Ring:add(units)
   self:write(self.used, slots)
   self.used = self.used + units
   redis.call('SETRANGE', self.key, 0, self:head())
-  redis.call('PEXPIRE', self.key, ttl(self))
-end
+  end
 
 -- take_back removes the first units that are not before the moment at which they were added: those, or, where the ring was
 -- made from buckets meanwhile, the ones that stand for them.
@@ -143,7 +142,7 @@ function Buckets.open(w, head)
   w.last = tonumber(last)
   w.at = math.max(w.now, w.last)
   w.newest = math.floor(w.last / w.span)
-  local live = math.floor((w.at - w.length) / w.span) + 1
+  local live = math.floor((w.at - w.length) / w.span)
   if w.newest < live then
     w.used = 0
   elseif w.used > 0 and w.oldest < live then
