@@ -41,6 +41,9 @@ type App struct {
 	// where that is empty too, the first start makes one, prints it once and keeps its hash.
 	AdminKey string `json:"admin_key,omitempty"`
 
+	// Ledger says what is kept of calls, and for how long.
+	Ledger *LedgerConfig `json:"ledger,omitempty"`
+
 	// StoreRaw keeps limits and answers. Default: memory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=llm_gateway.stores inline_key=module"`
 	// DatabaseRaw keeps keys. Default: sqlite, in the data directory.
@@ -56,6 +59,7 @@ type App struct {
 	store   Store
 	db      Database
 	keyring *Keyring
+	journal *journal
 	metrics *metrics
 	routes  map[string]*Route
 	state   lifetime
@@ -79,6 +83,7 @@ type Database interface {
 	// UseDataDir tells the module the data directory, before anything else. It must open nothing yet.
 	UseDataDir(dir string) error
 	Keys() KeyStore
+	Ledger() Ledger
 	// Release is as Store's.
 	Release() error
 }
@@ -128,6 +133,13 @@ func (app *App) Provision(ctx caddy.Context) error {
 	if app.metrics, err = registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	if app.Ledger == nil {
+		app.Ledger = new(LedgerConfig)
+	}
+	if err := app.Ledger.provision(); err != nil {
+		return err
+	}
+	app.journal = newJournal(app.db.Ledger(), app.Ledger, app.metrics, app.log.Named("ledger"))
 	return app.awaitStart()
 }
 
@@ -193,6 +205,7 @@ func (app *App) Start() error {
 	run, stop := context.WithCancel(context.Background())
 	app.stop = stop
 	go app.keyring.flushEvery(run, 10*time.Second)
+	go app.journal.run(run)
 	if feed, ok := app.db.Keys().(KeyFeed); ok {
 		go app.keyring.follow(run, feed)
 	}
@@ -218,6 +231,11 @@ func (app *App) release() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		app.keyring.flush(ctx)
+	}
+	if app.journal != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		app.journal.flush(ctx)
 	}
 	var errs []error
 	if app.store != nil {

@@ -34,6 +34,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		admin_key <credential>
 //		store     <module> [<args>...] { ... }
 //		database  <module> [<args>...] { ... }
+//		ledger {
+//			usage_retention <duration>
+//			request_log     [<retention>]
+//			prompts
+//			redact          <regexp>...
+//		}
 //		provider  <name> [<module>] { ... }
 //		model     <name> {
 //			target   <provider>/<model> [weight <n>]
@@ -67,6 +73,8 @@ func (app *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = unmarshalStore(d, &app.StoreRaw)
 		case "database":
 			err = unmarshalStore(d, &app.DatabaseRaw)
+		case "ledger":
+			err = app.unmarshalLedger(d)
 		case "provider":
 			err = app.unmarshalProvider(d)
 		case "model":
@@ -95,6 +103,48 @@ func unmarshalStore(d *caddyfile.Dispenser, raw *json.RawMessage) error {
 		return err
 	}
 	*raw = caddyconfig.JSONModuleObject(guest, "module", module, nil)
+	return nil
+}
+
+func (app *App) unmarshalLedger(d *caddyfile.Dispenser) error {
+	if app.Ledger != nil {
+		return d.Err("ledger is given twice")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	app.Ledger = new(LedgerConfig)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch option := d.Val(); option {
+		case "usage_retention":
+			if err := DurationArg(d, &app.Ledger.UsageRetention); err != nil {
+				return err
+			}
+		case "request_log":
+			app.Ledger.RequestLog = true
+			if d.CountRemainingArgs() > 0 {
+				if err := DurationArg(d, &app.Ledger.RequestRetention); err != nil {
+					return err
+				}
+			}
+		case "prompts":
+			if d.NextArg() {
+				return d.ArgErr()
+			}
+			app.Ledger.Prompts = true
+		case "redact":
+			args := d.RemainingArgs()
+			if len(args) == 0 {
+				return d.ArgErr()
+			}
+			app.Ledger.Redact = append(app.Ledger.Redact, args...)
+		default:
+			return d.Errf("unrecognized subdirective %q of ledger", option)
+		}
+	}
+	if err := app.Ledger.check(); err != nil {
+		return d.WrapErr(err)
+	}
 	return nil
 }
 

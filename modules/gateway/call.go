@@ -142,6 +142,7 @@ func (c *Call) Leave() {
 		return
 	}
 	c.App.metrics.observe(c)
+	c.App.journal.note(c)
 	c.App.metrics.inFlight.Dec()
 	c.App.state.done()
 	c.body.release()

@@ -39,6 +39,7 @@ func newApp(t testing.TB) *App {
 		t.Fatal(err)
 	}
 	app := &App{MaxBody: DefaultMaxBody, log: zap.NewNop(), metrics: m}
+	app.journal = newJournal(new(fakeLedger), new(LedgerConfig), m, zap.NewNop())
 	app.state.refs.Store(1)
 	app.state.release = func() {}
 	app.Upstreams = []*Upstream{{Name: "a", Provider: &fakeProvider{list: []string{"x"}}}, {Name: "b", Provider: &fakeProvider{}}}

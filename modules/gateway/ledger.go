@@ -24,7 +24,7 @@ type UsageRow struct {
 
 // CallRow is one call in the request log.
 type CallRow struct {
-	ID       string // the request's id
+	ID       string // the request's id, an @ and when it came: a client may use an id of its own twice
 	At       time.Time
 	KeyID    string
 	Team     string

@@ -24,6 +24,7 @@ type metrics struct {
 	upstream   *prometheus.CounterVec
 	waited     *prometheus.HistogramVec
 	truncated  *prometheus.CounterVec
+	dropped    *prometheus.CounterVec
 
 	tokens     *prometheus.HistogramVec
 	operation  *prometheus.HistogramVec
@@ -60,6 +61,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 		upstream:   counter("gateway_upstream_requests_total", "Attempts at providers, by how they ended.", "provider", "model", "outcome"),
 		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider", "model"),
 		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
+		dropped:    counter("gateway_ledger_dropped_total", "Rows for the ledger that found no room in memory while it could not be written: sums of usage, or calls of the request log.", "what"),
 
 		tokens: histogram("gen_ai_client_token_usage", "Tokens of model calls, by type.", tokenBuckets,
 			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
@@ -73,7 +75,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := processMetrics()
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated,
+		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated, m.dropped,
 		m.tokens, m.operation, m.firstToken,
 	} {
 		var already prometheus.AlreadyRegisteredError

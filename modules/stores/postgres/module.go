@@ -76,6 +76,9 @@ func (db *Database) UseDataDir(string) error {
 // Optional says that the gateway goes on without the database: known keys keep working.
 func (*Database) Optional() bool { return true }
 
+// Ledger keeps what was used.
+func (db *Database) Ledger() gateway.Ledger { return db.store }
+
 // Keys keeps the keys. It is a gateway.KeyFeed too.
 func (db *Database) Keys() gateway.KeyStore { return db.store }
 

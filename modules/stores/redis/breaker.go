@@ -12,6 +12,8 @@ const (
 	// openFrom is how many operations within breakerWindow it takes to open the breaker when half of them have failed.
 	openFrom      = 20
 	breakerWindow = time.Second
+	// closeAfter is how many trials in a row have to succeed: a Redis that has just come back may still be short of breath.
+	closeAfter = 5
 )
 
 // outcome is what an operation says about Redis.
@@ -29,7 +31,7 @@ type stage int32
 const (
 	stageClosed stage = iota // operations pass
 	stageOpen                // none does
-	stageTrial               // Redis gave a sign of life: one at a time passes, and the first to succeed closes the breaker
+	stageTrial               // Redis gave a sign of life: one operation at a time passes, and some that succeed in a row close the breaker
 )
 
 // breaker decides whether Redis is worth asking. It is told the time and starts nothing.
@@ -42,6 +44,7 @@ type breaker struct {
 	since  time.Time // when the present window began
 	total  int
 	bad    int
+	good   int // trials in a row that succeeded
 }
 
 func newBreaker() *breaker { return new(breaker) }
@@ -97,9 +100,13 @@ func (b *breaker) judge(o outcome) (changed bool) {
 	defer b.trying.Store(false)
 	switch o {
 	case failed:
+		b.good = 0
 		b.stage.Store(int32(stageOpen))
 	case succeeded:
-		b.inARow, b.total, b.bad = 0, 0, 0
+		if b.good++; b.good < closeAfter {
+			return false
+		}
+		b.good, b.inARow, b.total, b.bad = 0, 0, 0, 0
 		b.stage.Store(int32(stageClosed))
 		return true
 	}

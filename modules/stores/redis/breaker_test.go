@@ -47,7 +47,7 @@ func TestTheBreakerForgetsFailuresOfTheSecondBefore(t *testing.T) {
 	}
 }
 
-func TestTheBreakerClosesWithTheFirstSuccessAfterASignOfLife(t *testing.T) {
+func TestTheBreakerClosesAfterSuccessesInARowThatFollowASignOfLife(t *testing.T) {
 	b, now := newBreaker(), time.Unix(0, 0)
 	history(b, &now, "fffff")
 	expect := func(trial, allowed bool) {
@@ -67,15 +67,21 @@ func TestTheBreakerClosesWithTheFirstSuccessAfterASignOfLife(t *testing.T) {
 		t.Error("an outcome that says nothing has changed something")
 	}
 	expect(true, true)
+	if b.report(now, true, succeeded) {
+		t.Error("one success has closed the breaker")
+	}
+	expect(true, true)
 	if b.report(now, true, failed) {
 		t.Error("a failed trial has been told as a change")
 	}
 	expect(false, false)
 
 	b.revive()
-	expect(true, true)
-	if !b.report(now, true, succeeded) {
-		t.Error("the breaker has not told that it closed")
+	for i := range closeAfter {
+		expect(true, true)
+		if closed := b.report(now, true, succeeded); closed != (i == closeAfter-1) {
+			t.Errorf("closed is %v after %d successes", closed, i+1)
+		}
 	}
 	expect(false, true)
 	history(b, &now, "ffff")

@@ -164,7 +164,7 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 	}
 }
 
-// probe asks for a sign of life until there is one and a call has then succeeded, so that no call pays for finding out.
+// probe asks for a sign of life until there is one and calls have then succeeded, so that no call pays for finding out.
 func (c *Client) probe() {
 	for {
 		select {

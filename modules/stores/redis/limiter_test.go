@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +196,29 @@ func TestEveryKeyExpires(t *testing.T) {
 	}
 	for _, key := range keys {
 		if ttl, err := s.do("PTTL", key).Int64(); err != nil || ttl < 0 || ttl > (24*time.Hour*61/60+2*time.Second).Milliseconds() {
+			t.Errorf("%s lives %d ms, error %v", key, ttl, err)
+		}
+	}
+}
+
+func TestEveryChargeKeepsItsWindowForAllOfItsLength(t *testing.T) {
+	s := startServer(t)
+	l := openLimiter(t, s.patient(), Deny, nil)
+	for _, claim := range []gateway.Claim{requests("key:a", 9, time.Minute), requests("key:a", 20_000, 2*time.Minute), tokens("key:a", 9, 1, time.Minute)} {
+		admit(t, l, -1, claim)
+		key := keyOf(&claim)
+		s.do("PEXPIRE", key, 20_000) // as if time had passed
+		admit(t, l, -1, claim)
+		if ttl, err := s.do("PTTL", key).Int64(); err != nil || ttl < claim.Limit.Window.Milliseconds() {
+			t.Errorf("%s lives %d ms, error %v", key, ttl, err)
+		}
+	}
+	admit(t, l, -1, concurrency("key:a", 9))
+	key := "rate_limit:{key:a}:key:a:concurrency"
+	for _, renew := range []func(){func() { admit(t, l, -1, concurrency("key:a", 9)) }, func() { l.renew(t.Context()) }} {
+		s.do("PEXPIRE", key, 10_000)
+		renew()
+		if ttl, err := s.do("PTTL", key).Int64(); err != nil || ttl < (slotTTL-time.Second).Milliseconds() {
 			t.Errorf("%s lives %d ms, error %v", key, ttl, err)
 		}
 	}
@@ -412,10 +434,8 @@ func TestAServerThatIsDownAtTheStartIsJoinedWhenItComes(t *testing.T) {
 	log, logs := observed()
 	client := newClient(t, s.url(), DefaultTimeout, log)
 	l := openLimiter(t, client, Local, memory.NewLimiter())
-	var fallbacks atomic.Int64
 	for range 2 * openAfter {
 		admit(t, l, -1, requests("key:a", 100, time.Hour))
-		fallbacks.Add(1)
 	}
 	if client.Up() {
 		t.Error("the breaker is closed")
@@ -424,7 +444,7 @@ func TestAServerThatIsDownAtTheStartIsJoinedWhenItComes(t *testing.T) {
 	since := s.counting()
 	await(t, "the limiter to ask redis", func() bool {
 		admit(t, l, -1, requests("key:b", 100_000, time.Hour))
-		return since() > 0
+		return since() > 0 && client.Up()
 	})
 	if got := logs.FilterLevelExact(zap.WarnLevel).Len() + logs.FilterLevelExact(zap.InfoLevel).Len(); got != 2 {
 		t.Errorf("%d lines in the log, want 2: %v", got, logs.All())

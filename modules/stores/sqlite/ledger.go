@@ -37,7 +37,7 @@ const (
 		FROM calls WHERE at >= $1 AND at < $2 ORDER BY at, id LIMIT $3`
 
 	pruneUsage = `DELETE FROM usage WHERE (minute, key_id, team, surface, provider, model) IN (
-		SELECT minute, key_id, team, surface, provider, model FROM usage WHERE minute <= $1
+		SELECT minute, key_id, team, surface, provider, model FROM usage WHERE minute < $1
 		ORDER BY minute, key_id, team, surface, provider, model LIMIT $2)`
 
 	pruneCalls = `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at < $1 ORDER BY at, id LIMIT $2)`

@@ -114,7 +114,8 @@ function Ring:add(units)
   self:write(self.used, slots)
   self.used = self.used + units
   redis.call('SETRANGE', self.key, 0, self:head())
-  end
+  redis.call('PEXPIRE', self.key, ttl(self))
+end
 
 -- take_back removes the first units that are not before the moment at which they were added: those, or, where the ring was
 -- made from buckets meanwhile, the ones that stand for them.

@@ -1,0 +1,199 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
+
+// fakeLedger keeps rows, or refuses them.
+type fakeLedger struct {
+	mu     sync.Mutex
+	down   bool
+	usage  []UsageRow
+	calls  []CallRow
+	pruned map[Retained]int
+}
+
+var errLedgerDown = errors.New("down")
+
+func (l *fakeLedger) AddUsage(_ context.Context, rows []UsageRow) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return errLedgerDown
+	}
+	l.usage = append(l.usage, rows...)
+	return nil
+}
+
+func (l *fakeLedger) AddCalls(_ context.Context, rows []CallRow) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return errLedgerDown
+	}
+	l.calls = append(l.calls, rows...)
+	return nil
+}
+
+func (l *fakeLedger) Usage(context.Context, time.Time, time.Time, int) ([]UsageRow, error) {
+	return l.usage, nil
+}
+
+func (l *fakeLedger) Calls(context.Context, time.Time, time.Time, int) ([]CallRow, error) {
+	return l.calls, nil
+}
+
+// Prune has three full batches and a half one of each sort to remove.
+func (l *fakeLedger) Prune(_ context.Context, what Retained, _ time.Time, limit int) (int, error) {
+	if l.pruned == nil {
+		l.pruned = make(map[Retained]int)
+	}
+	if l.pruned[what]++; l.pruned[what] > 3 {
+		return limit / 2, nil
+	}
+	return limit, nil
+}
+
+func journalTo(t *testing.T, ledger Ledger, config LedgerConfig) *journal {
+	t.Helper()
+	if err := config.provision(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := registerMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newJournal(ledger, &config, m, zap.NewNop())
+}
+
+func overCall(i int) *Call {
+	return &Call{
+		ID: fmt.Sprint("id-", i), Surface: ChatCompletions, Started: time.Unix(1_760_000_000, 0), Status: http.StatusOK, Route: &Route{Name: "fast"},
+		Key: &Key{ID: fmt.Sprint("key_", i%3), Team: "red"}, Model: "fast", Provider: "up", Usage: dialect.Usage{Input: 3, Output: 2},
+	}
+}
+
+func TestUsageOfManyCallsIsOneSumForEachKeyAndMinute(t *testing.T) {
+	ledger := new(fakeLedger)
+	j := journalTo(t, ledger, LedgerConfig{})
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() {
+			c := overCall(i)
+			if i%10 == 0 {
+				c.Status, c.Usage = http.StatusBadGateway, dialect.Usage{}
+			}
+			j.note(c)
+		})
+	}
+	wg.Wait()
+	j.note(&Call{Surface: Health, Started: time.Now()})                                           // asks no model
+	j.note(&Call{Surface: ChatCompletions, Started: time.Now(), Status: http.StatusUnauthorized}) // a stranger
+	j.flush(t.Context())
+	if len(ledger.usage) != 3 || len(ledger.calls) != 0 {
+		t.Fatalf("%d sums and %d calls were written", len(ledger.usage), len(ledger.calls))
+	}
+	for _, row := range ledger.usage {
+		want := UsageRow{
+			Minute: time.Unix(1_760_000_000/60*60, 0).UTC(), KeyID: row.KeyID, Team: "red", Surface: "chat_completions", Provider: "up", Model: "fast",
+			Calls: 100, Failures: 10, Usage: dialect.Usage{Input: 270, Output: 180},
+		}
+		if row != want {
+			t.Errorf("the sum is %+v, want %+v", row, want)
+		}
+	}
+}
+
+func TestWhatTheLedgerDoesNotTakeIsWrittenLater(t *testing.T) {
+	ledger := &fakeLedger{down: true}
+	j := journalTo(t, ledger, LedgerConfig{RequestLog: true})
+	for i := range 10 {
+		j.note(overCall(i))
+		j.flush(t.Context())
+	}
+	ledger.down = false
+	j.flush(t.Context())
+	j.flush(t.Context())
+	var calls int64
+	for _, row := range ledger.usage {
+		calls += row.Calls
+	}
+	if calls != 10 || len(ledger.calls) != 10 {
+		t.Errorf("%d calls in sums and %d in the log, want 10 each, once", calls, len(ledger.calls))
+	}
+}
+
+func TestWhatFindsNoRoomIsCounted(t *testing.T) {
+	j := journalTo(t, &fakeLedger{down: true}, LedgerConfig{RequestLog: true})
+	before := testutil.ToFloat64(j.metrics.dropped.WithLabelValues("calls"))
+	for i := range maxCalls + 7 {
+		j.note(overCall(i))
+	}
+	if dropped := testutil.ToFloat64(j.metrics.dropped.WithLabelValues("calls")) - before; dropped != 7 || len(j.calls) != maxCalls {
+		t.Errorf("%v were counted as dropped, %d are kept", dropped, len(j.calls))
+	}
+}
+
+func TestPromptsAreKeptOnlyIfAskedForAndRedacted(t *testing.T) {
+	text := `{"prompt":"my number is 555-1234, my key is sp_` + strings.Repeat("ab", 32) + `"}`
+	for _, tt := range []struct {
+		config LedgerConfig
+		want   string
+	}{
+		{LedgerConfig{RequestLog: true}, ""},
+		{LedgerConfig{RequestLog: true, Prompts: true}, `{"prompt":"my number is 555-1234, my key is [redacted]"}`},
+		{LedgerConfig{RequestLog: true, Prompts: true, Redact: []string{`\d{3}-\d{4}`}}, `{"prompt":"my number is [redacted], my key is [redacted]"}`},
+	} {
+		ledger := new(fakeLedger)
+		j := journalTo(t, ledger, tt.config)
+		c := overCall(1)
+		c.body = &body{buf: []byte(text)}
+		j.note(c)
+		j.flush(t.Context())
+		if got := string(ledger.calls[0].Prompt); got != tt.want {
+			t.Errorf("the prompt is kept as %q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestLedgerOptionsThatWouldDoNothingAreRefused(t *testing.T) {
+	for _, config := range []LedgerConfig{{Prompts: true}, {RequestLog: true, Redact: []string{"a"}}, {RequestLog: true, Prompts: true, Redact: []string{"("}}} {
+		if config.provision() == nil {
+			t.Errorf("%+v was taken", config)
+		}
+	}
+}
+
+func TestPruningGoesOnUntilNothingIsLeft(t *testing.T) {
+	ledger := new(fakeLedger)
+	journalTo(t, ledger, LedgerConfig{}).prune(t.Context())
+	if ledger.pruned[RetainedUsage] != 4 || ledger.pruned[RetainedCalls] != 4 {
+		t.Errorf("batches: %v", ledger.pruned)
+	}
+}
+
+func BenchmarkNote(b *testing.B) {
+	m, err := registerMetrics(prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	j := newJournal(new(fakeLedger), new(LedgerConfig), m, zap.NewNop())
+	c := overCall(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		j.note(c)
+	}
+}
