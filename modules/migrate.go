@@ -2,8 +2,10 @@ package modules
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,8 +31,9 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate --to <postgres URL> [--from <SQLite file>]",
 		Short: "Copies the embedded database to PostgreSQL",
-		Long: `Copies all keys, and the hash of the admin credential, from the embedded SQLite
-database to PostgreSQL, whose tables are made where they are missing.
+		Long: `Copies all keys, the hash of the admin credential, the usage and the request log
+from the embedded SQLite database to PostgreSQL, whose tables are made where they
+are missing. Usage is copied only where PostgreSQL has none yet, since it adds up.
 
 Stop the gateways first: what they change while the copy runs, or after it, stays
 behind. A copy that was interrupted can be run again: what PostgreSQL has already
@@ -78,6 +81,9 @@ func migrate(cmd *cobra.Command, from, to string) error {
 		return fmt.Errorf("after %d keys: %w; run it again to go on", done.Created+done.Present, err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d keys copied, %d were there already\n", done.Created, done.Present)
+	if err := migrateLedger(cmd, source, target); err != nil {
+		return fmt.Errorf("copying the ledger: %w; run it again to go on", err)
+	}
 	if done.Admin {
 		fmt.Fprintln(cmd.OutOrStdout(), "the admin credential works there too")
 	}
@@ -85,4 +91,57 @@ func migrate(cmd *cobra.Command, from, to string) error {
 		return fmt.Errorf("%d keys were not copied, since a secret of theirs belongs to another key there: %v", len(done.Taken), done.Taken)
 	}
 	return nil
+}
+
+// migrateLedger copies sums of usage in one step, so that a copy that was interrupted has added none, and the request log
+// in pages, whose rows are known by their ids.
+func migrateLedger(cmd *cobra.Command, from, to gateway.Ledger) error {
+	ctx := cmd.Context()
+	begin, end := time.Unix(0, 0), time.Now().Add(time.Hour)
+	there, err := to.Usage(ctx, begin, end, 1)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "usage is there already and was not copied")
+	} else {
+		rows, err := from.Usage(ctx, begin, end, math.MaxInt32)
+		if err != nil {
+			return err
+		}
+		if err := to.AddUsage(ctx, rows); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%d sums of usage copied\n", len(rows))
+	}
+	return migrateCalls(cmd, from, to, begin, end)
+}
+
+func migrateCalls(cmd *cobra.Command, from, to gateway.Ledger, begin, end time.Time) error {
+	copied := 0
+	for page := 1000; ; {
+		rows, err := from.Calls(cmd.Context(), begin, end, page)
+		if err != nil {
+			return err
+		}
+		if err := to.AddCalls(cmd.Context(), rows); err != nil {
+			return err
+		}
+		if len(rows) < page {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d rows of the request log copied\n", copied+len(rows))
+			return nil
+		}
+		// The next page begins with the last row's moment again, since others may share it.
+		last := rows[len(rows)-1].At
+		if last.Equal(begin) {
+			page *= 2
+			continue
+		}
+		for i := len(rows) - 1; i >= 0 && rows[i].At.Equal(last); i-- {
+			copied--
+		}
+		copied += len(rows)
+		begin = last
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d rows of the request log…\n", copied)
+	}
 }

@@ -197,13 +197,12 @@ func (app *App) Start() error {
 	if err := app.PrepareDataDir(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := app.firstStart(ctx); err != nil {
-		return fmt.Errorf("opening the key store: %w", err)
-	}
 	run, stop := context.WithCancel(context.Background())
 	app.stop = stop
+	if err := app.openKeys(run); err != nil {
+		stop()
+		return fmt.Errorf("opening the key store: %w", err)
+	}
 	go app.keyring.flushEvery(run, 10*time.Second)
 	go app.journal.run(run)
 	if feed, ok := app.db.Keys().(KeyFeed); ok {

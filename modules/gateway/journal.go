@@ -27,6 +27,8 @@ const (
 	maxCalls      = 10_000  // rows of the request log, likewise
 	callsBatch    = 1_000
 	maxPrompt     = 64 << 10 // bytes of a body that are kept
+	beyondPrompt  = 1 << 10  // bytes that are looked at beyond those, so that no part of a secret is kept
+	maxModelName  = 256      // bytes of a client's word for a model that are kept
 	journalShards = 16
 )
 
@@ -80,11 +82,11 @@ var credentials = regexp.MustCompile(`\b(sp|sa)_[0-9a-f]{16,}|\bsk-[A-Za-z0-9_-]
 
 // prompt is a body as it may be kept.
 func (c *LedgerConfig) prompt(body []byte) []byte {
-	kept := append([]byte(nil), body[:min(len(body), maxPrompt)]...)
+	kept := append([]byte(nil), body[:min(len(body), maxPrompt+beyondPrompt)]...)
 	for _, expression := range c.redact {
 		kept = expression.ReplaceAllLiteral(kept, []byte("[redacted]"))
 	}
-	return kept
+	return kept[:min(len(kept), maxPrompt)]
 }
 
 // journal gathers what calls used, in memory and within bounds, and writes it to the ledger in batches.
@@ -168,7 +170,7 @@ func (j *journal) add(key sumKey, row UsageRow) {
 
 func (j *journal) logCall(c *Call) {
 	row := CallRow{
-		ID: c.ID + "@" + strconv.FormatInt(c.Started.UnixNano(), 36), At: c.Started.UTC(), Surface: c.Surface.Name, Provider: c.Provider, Model: c.Model, Upstream: c.Upstream,
+		ID: c.ID + "@" + strconv.FormatInt(c.Started.UnixNano(), 36), At: c.Started.UTC(), Surface: c.Surface.Name, Provider: c.Provider, Model: clip(c.Model, maxModelName), Upstream: c.Upstream,
 		Status: c.Status, Error: c.errorType(), Cache: c.Cache, Attempts: c.Attempts, Usage: c.Usage, Took: time.Since(c.Started),
 	}
 	if c.Key != nil {

@@ -9,10 +9,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 // welcome is what the first start shows, once.
@@ -36,10 +38,55 @@ func (app *App) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// firstStart makes the first key and the admin credential where the store has none.
-func (app *App) firstStart(ctx context.Context) error {
+// startTimeout bounds one attempt to open the key store and to make the first credentials.
+const startTimeout = 10 * time.Second
+
+// openKeys makes the first credentials. A database that the gateway can do without and that cannot be reached is waited for until ctx
+// ends, while calls are answered as well as they can be.
+func (app *App) openKeys(ctx context.Context) error {
+	w := new(welcome)
+	err := app.firstStart(ctx, w)
+	if err == nil {
+		app.welcome = w
+		return nil
+	}
+	optional, ok := app.db.(Optional)
+	if !ok || !optional.Optional() || !errors.Is(err, ErrUnreachable) {
+		return err
+	}
+	app.log.Warn("the key store is out of reach; the gateway starts without it, and no key can be checked until it is there", zap.Error(err))
+	go app.awaitKeys(ctx, w)
+	return nil
+}
+
+// awaitKeys tries every second to make the first credentials, and shows them.
+func (app *App) awaitKeys(ctx context.Context, w *welcome) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		err := app.firstStart(ctx, w)
+		switch {
+		case err == nil:
+			w.write(os.Stdout, app.address())
+			return
+		case ctx.Err() == nil && !errors.Is(err, ErrUnreachable):
+			app.log.Error("opening the key store", zap.Error(err))
+			return
+		}
+	}
+}
+
+// firstStart makes the first key and the admin credential where the store has none. What it made is in w even if it fails, since a
+// later attempt does not make it again.
+func (app *App) firstStart(ctx context.Context, w *welcome) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	k := app.keyring
-	var w welcome
 	if !k.isAdmin {
 		secret := NewSecret(AdminKeyPrefix)
 		set, err := k.store.SetAdminHash(ctx, HashKey(secret))
@@ -61,13 +108,14 @@ func (app *App) firstStart(ctx context.Context) error {
 		}
 		w.key = secret
 	}
-	if w != (welcome{}) {
-		app.welcome = &w
-	}
 	return nil
 }
 
+// write shows what was made, if anything was.
 func (w *welcome) write(out io.Writer, address string) {
+	if *w == (welcome{}) {
+		return
+	}
 	var b strings.Builder
 	b.WriteString("\nThe gateway runs at " + address + " and made its credentials. They are shown only now:\n\n")
 	if w.key != "" {

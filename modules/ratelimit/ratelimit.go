@@ -3,6 +3,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -107,6 +108,10 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return next.ServeHTTP(w, r)
 	}
 	denied, admitErr := l.app.Limiter().Admit(r.Context(), claims)
+	var failure *dialect.Error
+	if errors.As(admitErr, &failure) {
+		return call.Fail(w, r, failure)
+	}
 	if admitErr != nil {
 		return call.Fail(w, r, &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the limits cannot be checked now; try again",
 			RetryAfter: time.Second, Cause: fmt.Errorf("checking limits: %w", admitErr)})
@@ -164,8 +169,8 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 	}
 	if len(l.Limits) > 0 {
 		who := l.subject(r)
-		subject, tenant = l.Zone+":"+who, who
-		if call.Key != nil && who == call.Key.ID {
+		subject, tenant = l.Zone+":"+who, ""
+		if call.Key != nil && (who == call.Key.ID || who == call.Key.Team) {
 			tenant = tenantOf(call.Key)
 		}
 	}
@@ -179,9 +184,9 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 // tenantOf is the key's team, else the key.
 func tenantOf(key *gateway.Key) string {
 	if key.Team != "" {
-		return key.Team
+		return "team:" + key.Team
 	}
-	return key.ID
+	return "key:" + key.ID
 }
 
 // subject is who is counted.

@@ -87,6 +87,9 @@ func (s *Store) Limiter() gateway.Limiter { return s.limiter }
 // Answers keeps the answers.
 func (s *Store) Answers() gateway.AnswerStore { return s.answers }
 
+// NewAnswers makes a cache of its own, for a store that wants one in the process before its own.
+func (s *Store) NewAnswers(maxBytes int64) gateway.AnswerStore { return NewAnswers(maxBytes) }
+
 // Ping never fails.
 func (s *Store) Ping(context.Context) error { return nil }
 

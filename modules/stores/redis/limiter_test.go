@@ -2,17 +2,11 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-	"go.uber.org/zap"
-
-	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-	"github.com/caddy-llm/caddy-llm/modules/stores/memory"
 )
 
 func requests(subject string, n int64, length time.Duration) gateway.Claim {
@@ -86,58 +80,6 @@ func TestADecisionOverAllLimitsOfATenantIsOneOperation(t *testing.T) {
 	l.Settle(t.Context(), claims)
 	if got := since(); got != 1 {
 		t.Errorf("a call with nothing to correct took %d operations, want 1", got)
-	}
-}
-
-func TestARefusalIsRepeatedForASecondWithoutAskingRedis(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.patient(), Deny, nil)
-	clock := new(fakeClock)
-	advance := withClock(t, l, clock)
-	call := func(n int64) []gateway.Claim {
-		return of("team:x", tokens("key:a", 1000, 10, time.Minute), requests("key:a", n, time.Minute))
-	}
-	admit(t, l, -1, call(1)...)
-	first := admit(t, l, 1, call(1)...)
-	since := s.counting()
-	advance(denialTTL - time.Microsecond)
-	again := admit(t, l, 1, call(1)...)
-	if got := since(); got != 0 {
-		t.Errorf("%d operations, want none", got)
-	}
-	if got, want := again[1].RetryAfter, first[1].RetryAfter-(denialTTL-time.Microsecond); got != want {
-		t.Errorf("retry after %v, want %v", got, want)
-	}
-	if again[0].Remaining != 990 || again[1].Remaining != 0 {
-		t.Errorf("remaining %d and %d, want 990 and 0", again[0].Remaining, again[1].Remaining)
-	}
-	admit(t, l, -1, call(2)...) // another limit is another question
-	advance(time.Microsecond)
-	admit(t, l, 1, call(1)...)
-	if got := since(); got != 2 {
-		t.Errorf("%d operations, want 2", got)
-	}
-}
-
-func TestUnitsThatComeBackEndARefusalAtOnce(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.patient(), Deny, nil)
-	call := admit(t, l, -1, tokens("key:a", 100, 80, time.Minute))
-	admit(t, l, 0, tokens("key:a", 100, 30, time.Minute))
-	call[0].Actual = 10
-	l.Settle(t.Context(), call)
-	admit(t, l, -1, tokens("key:a", 100, 30, time.Minute))
-}
-
-func TestRefusalsThatAreRememberedAreBounded(t *testing.T) {
-	d := newDenials(denialTTL)
-	for i := range 3 * maxDenials {
-		claims := []gateway.Claim{requests(string(rune('a'+i%26))+time.Duration(i).String(), 1, time.Minute)}
-		claims[0].RetryAfter = time.Minute
-		d.keep(claims, 0, 0)
-	}
-	if len(d.known) > maxDenials || len(d.names) != len(d.known) {
-		t.Errorf("%d refusals under %d names, want %d at most", len(d.known), len(d.names), maxDenials)
 	}
 }
 
@@ -277,52 +219,6 @@ func TestAResetIsSeenAndALateSettlementChangesNothing(t *testing.T) {
 	}
 }
 
-func TestSlotsOfAProcessThatDiedAreFreeAfterHalfAMinute(t *testing.T) {
-	s := startServer(t)
-	dead, alive := openLimiter(t, s.patient(), Deny, nil), openLimiter(t, s.patient(), Deny, nil)
-	clock := new(fakeClock)
-	withClock(t, dead, clock)
-	advance := withClock(t, alive, clock) // renews what is alive only
-	admit(t, dead, -1, concurrency("key:a", 2))
-	admit(t, alive, -1, concurrency("key:a", 2))
-	advance(slotTTL - time.Microsecond)
-	admit(t, alive, 0, concurrency("key:a", 2))
-	advance(time.Microsecond)
-	admit(t, alive, -1, concurrency("key:a", 2))
-	admit(t, alive, 0, concurrency("key:a", 2))
-}
-
-func TestARenewalTakesLostSlotsAgainAndNotThoseOfCallsThatHaveEnded(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.patient(), Deny, nil)
-	kept, ended := admit(t, l, -1, concurrency("key:a", 2)), admit(t, l, -1, concurrency("key:a", 2))
-	held := l.held()
-	s.do("FLUSHALL")
-	l.Settle(t.Context(), ended)
-	l.renew(t.Context())
-	if n, _ := s.do("ZCARD", "rate_limit:{key:a}:key:a:concurrency").Int(); n != 1 {
-		t.Errorf("%d slots in use, want 1", n)
-	}
-	l.endAgain(t.Context(), held)
-	admit(t, l, -1, concurrency("key:a", 2))
-	admit(t, l, 0, concurrency("key:a", 2))
-	l.Settle(t.Context(), kept)
-	admit(t, l, -1, concurrency("key:a", 2))
-}
-
-func TestNobodyRenewsWhereNobodyHoldsASlot(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.patient(), Deny, nil)
-	admit(t, l, -1, requests("key:a", 2, time.Minute))
-	if l.calls.renewing {
-		t.Error("somebody renews")
-	}
-	l.Settle(t.Context(), admit(t, l, -1, concurrency("key:a", 2)))
-	if !l.calls.renewing || len(l.held()) != 0 {
-		t.Errorf("renewing is %v, %d calls hold slots", l.calls.renewing, len(l.held()))
-	}
-}
-
 func TestLimitsOfSeveralTenantsAreGrantedTogetherOrNotAtAll(t *testing.T) {
 	s := startServer(t)
 	l := openLimiter(t, s.patient(), Deny, nil)
@@ -341,62 +237,6 @@ func TestLimitsOfSeveralTenantsAreGrantedTogetherOrNotAtAll(t *testing.T) {
 	if got := admit(t, l, -1, of("team:x", requests("key:a", 9, time.Hour))...); got[0].Remaining != 7 {
 		t.Errorf("%d remaining, want 7", got[0].Remaining)
 	}
-}
-
-func TestTheErrorPolicyDecidesWhereRedisIsDown(t *testing.T) {
-	s := startServer(t)
-	s.kill()
-	call := func() []gateway.Claim {
-		return []gateway.Claim{requests("key:a", 2, time.Hour), concurrency("key:a", 9)}
-	}
-
-	deny := openLimiter(t, s.client(), Deny, nil)
-	_, err := deny.Admit(t.Context(), call())
-	var e *dialect.Error
-	if !errors.As(err, &e) || e.HTTPStatus() != 503 || e.RetryAfter <= 0 {
-		t.Errorf("error is %v, want a 503 that says when to come back", err)
-	}
-
-	allow := openLimiter(t, s.client(), Allow, nil)
-	for range 5 {
-		claims := admit(t, allow, -1, call()...)
-		allow.Settle(t.Context(), claims)
-	}
-
-	local := openLimiter(t, s.client(), Local, memory.NewLimiter())
-	for range 2 {
-		local.Settle(t.Context(), admit(t, local, -1, call()...))
-	}
-	if got := admit(t, local, 0, call()...); got[0].RetryAfter <= 0 || got[1].Remaining != 9 {
-		t.Errorf("claims say %+v", got)
-	}
-}
-
-func TestAGatewayThatLosesRedisBeginsWithWhatItHasAdmitted(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.client(), Local, memory.NewLimiter())
-	await(t, "redis", func() bool { return l.client.Ping(t.Context()) == nil })
-	call := admit(t, l, -1, requests("key:a", 3, time.Hour), tokens("key:a", 100, 60, time.Hour))
-	admit(t, l, -1, requests("key:a", 3, time.Hour))
-	call[1].Actual = 10
-	l.Settle(t.Context(), call)
-	s.kill()
-	if got := admit(t, l, -1, requests("key:a", 3, time.Hour), tokens("key:a", 100, 80, time.Hour)); got[0].Remaining != 0 || got[1].Remaining != 10 {
-		t.Errorf("remaining %d and %d, want 0 and 10", got[0].Remaining, got[1].Remaining)
-	}
-	admit(t, l, 0, requests("key:a", 3, time.Hour))
-}
-
-func TestAKeyOfTheWrongTypeIsNoReasonToGiveRedisUp(t *testing.T) {
-	s := startServer(t)
-	l := openLimiter(t, s.patient(), Deny, nil)
-	s.do("LPUSH", "rate_limit:{key:a}:key:a:requests:60", "not ours")
-	for range 2 * openAfter {
-		if _, err := l.Admit(t.Context(), []gateway.Claim{requests("key:a", 3, time.Minute)}); err == nil {
-			t.Fatal("admitted")
-		}
-	}
-	admit(t, l, -1, requests("key:b", 3, time.Minute))
 }
 
 func TestACallerWhoLeavesDoesNotLeaveADecisionHalfKnown(t *testing.T) {
@@ -426,47 +266,4 @@ func TestARingCostsNoMoreThanItsUse(t *testing.T) {
 	if n, _ := s.do("STRLEN", "rate_limit:{key:a}:key:a:requests:600").Int(); n > 52+16*16 {
 		t.Errorf("%d bytes, want 16 slots at most", n)
 	}
-}
-
-func TestAServerThatIsDownAtTheStartIsJoinedWhenItComes(t *testing.T) {
-	s := startServer(t)
-	s.kill()
-	log, logs := observed()
-	client := newClient(t, s.url(), DefaultTimeout, log)
-	l := openLimiter(t, client, Local, memory.NewLimiter())
-	for range 2 * openAfter {
-		admit(t, l, -1, requests("key:a", 100, time.Hour))
-	}
-	if client.Up() {
-		t.Error("the breaker is closed")
-	}
-	s.start()
-	since := s.counting()
-	await(t, "the limiter to ask redis", func() bool {
-		admit(t, l, -1, requests("key:b", 100_000, time.Hour))
-		return since() > 0 && client.Up()
-	})
-	if got := logs.FilterLevelExact(zap.WarnLevel).Len() + logs.FilterLevelExact(zap.InfoLevel).Len(); got != 2 {
-		t.Errorf("%d lines in the log, want 2: %v", got, logs.All())
-	}
-}
-
-func TestNothingRunsOnceALimiterAndItsClientAreClosed(t *testing.T) {
-	s := startServer(t)
-	before := goleak.IgnoreCurrent()
-	client, err := NewClient(s.url(), DefaultTimeout, 0, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newLimiter(client, Local, memory.NewLimiter())
-	admit(t, l, -1, concurrency("key:a", 1)) // whose renewal is running
-	s.kill()
-	for range 2 * openAfter { // so is the search for redis
-		admit(t, l, -1, requests("key:a", 100, time.Hour))
-	}
-	l.Close()
-	if err := client.Close(); err != nil {
-		t.Error(err)
-	}
-	goleak.VerifyNone(t, before)
 }

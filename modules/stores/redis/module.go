@@ -150,6 +150,9 @@ func (s *Store) Limiter() gateway.Limiter { return s.state.limiter }
 // Answers keeps the answers.
 func (s *Store) Answers() gateway.AnswerStore { return s.state.answers }
 
+// Optional says whether the gateway goes on without Redis.
+func (s *Store) Optional() bool { return s.OnError != Deny }
+
 // Ping tells whether Redis answers.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.state.client.Ping(ctx); err != nil {

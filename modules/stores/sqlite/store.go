@@ -1,4 +1,4 @@
-// Package sqlite keeps gateway keys in one SQLite file: durable, no server to run, no cgo.
+// Package sqlite keeps gateway keys, usage and the request log in one SQLite file: durable, no server to run, no cgo.
 //
 // Several processes may share the file on one machine. It is kept in WAL mode, so readers never wait for a
 // writer, and two more files (-wal and -shm) lie beside it while it is open; network file systems cannot do that.
@@ -16,7 +16,7 @@ import (
 
 var errClosed = errors.New("key store is closed")
 
-// Store is a gateway.KeyStore in a SQLite file. Make one with New.
+// Store is a gateway.KeyStore and a gateway.Ledger in a SQLite file. Make one with New.
 type Store struct {
 	path string
 	now  func() time.Time

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// Cases 21 and 89: what is done to a key on one gateway holds on the others within a second.
+func TestFleetAgreesOnKeysWithinASecond(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 2s"
+	members := f.joinMany(2)
+	here, there := members[0], members[1]
+	works := func(key string, status int) func() bool {
+		return func() bool { return there.status(key) == status }
+	}
+	made := here.manage("POST", "", `{"name":"fresh","limits":[]}`)
+	created := within(t, time.Second, "a new key to work", works(made.Key, 200))
+
+	rotated := here.manage("POST", made.ID+"/rotate", "")
+	fresh := within(t, time.Second, "the new secret to work", works(rotated.Key, 200))
+	old := within(t, time.Second, "the old secret to end", works(made.Key, 401))
+
+	here.manage("PATCH", made.ID, `{"limits":["1/1h"]}`)
+	limited := within(t, time.Second, "the new limit to hold", works(rotated.Key, 429))
+
+	here.manage("DELETE", made.ID, "")
+	revoked := within(t, time.Second, "the key to be refused", works(rotated.Key, 401))
+	here.manage("POST", made.ID+"/activate", "")
+	here.manage("PATCH", made.ID, `{"limits":[]}`)
+	back := within(t, time.Second, "the key to work again", works(rotated.Key, 200))
+	here.manageDelete(made.ID)
+	gone := within(t, time.Second, "the deleted key to be refused", works(rotated.Key, 401))
+	t.Logf("seen by the other gateway: created after %s, rotated %s, former secret refused %s, limited %s, revoked %s, activated %s, deleted %s",
+		created, fresh, old, limited, revoked, back, gone)
+}
+
+// manageDelete deletes a key for good.
+func (p *process) manageDelete(id string) {
+	p.t.Helper()
+	if got := p.do("DELETE", "/v1/api-keys/"+id+"?purge=true", p.Admin, ""); got.Status != 204 {
+		p.t.Fatalf("deleting key %s: %d %s", id, got.Status, got.Body)
+	}
+}
+
+// Case 91: without PostgreSQL, known keys work, and of an unknown one nobody says that it is wrong.
+func TestFleetGoesOnWithoutPostgres(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 2s"
+	members := f.joinMany(2)
+	known := members[0].manage("POST", "", `{"name":"known","limits":[]}`)
+	doomed := members[0].manage("POST", "", `{"name":"doomed","limits":[]}`)
+	for _, p := range members {
+		poll(t, time.Second, "the keys to be known", func() bool { return p.status(known.Key) == 200 && p.status(doomed.Key) == 200 })
+	}
+
+	f.postgres.kill()
+	var slowest time.Duration
+	for i, p := range members {
+		for range 3 {
+			begin := time.Now()
+			got := p.do("GET", "/v1/models", gateway.NewSecret(gateway.KeyPrefix), "")
+			slowest = max(slowest, time.Since(begin))
+			if got.Status != 503 || got.Header.Get("Retry-After") == "" {
+				t.Errorf("gateway %d answered an unknown key %d with Retry-After %q", i, got.Status, got.Header.Get("Retry-After"))
+			}
+		}
+		for range 20 {
+			if status := p.status(known.Key); status != 200 {
+				t.Fatalf("gateway %d answered a known key %d", i, status)
+			}
+		}
+		if got := p.do("GET", "/v1/ready", "", ""); got.Status != 200 || !strings.Contains(got.Body, `"degraded"`) {
+			t.Errorf("gateway %d says of itself: %d %s", i, got.Status, got.Body)
+		}
+		if got := p.do("DELETE", "/v1/api-keys/"+doomed.ID, p.Admin, ""); got.Status != 503 {
+			t.Errorf("gateway %d revoked a key without a database: %d", i, got.Status)
+		}
+	}
+
+	f.postgres.start()
+	begin := time.Now()
+	poll(t, 5*time.Second, "a key to be revoked", func() bool { return members[0].do("DELETE", "/v1/api-keys/"+doomed.ID, members[0].Admin, "").Status == 200 })
+	revoked := time.Since(begin)
+	for _, p := range members {
+		poll(t, 3*time.Second, "the key to be refused", func() bool { return p.status(doomed.Key) == 401 })
+	}
+	refused := time.Since(begin)
+	for i, p := range members {
+		poll(t, 3*time.Second, "an unknown key to be refused", func() bool { return p.status(gateway.NewSecret(gateway.KeyPrefix)) == 401 })
+		poll(t, 3*time.Second, "the gateway to be well", func() bool { return strings.Contains(p.do("GET", "/v1/ready", "", "").Body, `"status":"ok"`) })
+		if status := p.status(known.Key); status != 200 {
+			t.Errorf("gateway %d answered the known key %d afterwards", i, status)
+		}
+	}
+	t.Logf("an unknown key got its 503 within %s; after the server's return a key could be revoked after %s and was refused everywhere after %s",
+		slowest.Round(time.Millisecond), revoked.Round(time.Millisecond), refused.Round(time.Millisecond))
+}
+
+// Case 91: a gateway starts without PostgreSQL too, says so, and joins it when it comes.
+func TestFleetStartsWithoutPostgres(t *testing.T) {
+	f := &fleet{t: t, redis: startRedis(t), postgres: newPostgres(t), global: "\t\tprovider demo", chain: "llm"}
+	p := f.join()
+	if got := p.do("GET", "/v1/models", gateway.NewSecret(gateway.KeyPrefix), ""); got.Status != 503 || got.Header.Get("Retry-After") == "" {
+		t.Errorf("a key that nobody can check got %d with Retry-After %q", got.Status, got.Header.Get("Retry-After"))
+	}
+	if got := p.do("GET", "/v1/ready", "", ""); got.Status != 200 || !strings.Contains(got.Body, `"degraded"`) {
+		t.Errorf("the gateway says of itself: %d %s", got.Status, got.Body)
+	}
+	f.postgres.start()
+	took := within(t, 5*time.Second, "the gateway to join", func() bool {
+		return p.do("POST", "/v1/api-keys/", p.Admin, `{"name":"first"}`).Status == 201
+	})
+	first := 0
+	poll(t, 5*time.Second, "the first start's key", func() bool { first = strings.Count(p.out.String(), "gateway key "); return first > 0 })
+	t.Logf("joined after %s; the first start's key was shown %d times", took, first)
+}
+
+// The embedded database moves to PostgreSQL, and running the command again changes nothing.
+func TestFleetTakesTheKeysOfASingleGateway(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 2s"
+	single := f.joinAs("sqlite")
+	var made []madeKey
+	for i := range 3 {
+		made = append(made, single.manage("POST", "", fmt.Sprintf(`{"name":"key %d","team":"red","limits":["%d/1h"]}`, i, i+2)))
+	}
+	rotated := single.manage("POST", made[0].ID+"/rotate", `{"grace":"1h"}`)
+	single.manage("DELETE", made[2].ID, "")
+	single.stop()
+	for i, want := range []string{"4 keys copied, 0 were there already", "0 keys copied, 4 were there already"} { // with the first start's
+		out, err := single.caddy("llm", "store", "migrate", "--to", "{env.DATABASE_URL}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out, want) {
+			t.Errorf("run %d said %q, want %q", i+1, out, want)
+		}
+	}
+	p := f.join()
+	for what, c := range map[string]struct {
+		key    string
+		status int
+	}{
+		"a rotated key": {rotated.Key, 200}, "its former secret, in grace": {made[0].Key, 200}, "a key": {made[1].Key, 200}, "a revoked key": {made[2].Key, 401},
+	} {
+		if status := p.status(c.key); status != c.status {
+			t.Errorf("%s gets %d, want %d", what, status, c.status)
+		}
+	}
+	if limit := p.do("GET", "/v1/models", made[1].Key, "").Header.Get("X-RateLimit-Limit"); limit != "3" {
+		t.Errorf("the key's limit is %q, want 3", limit)
+	}
+}

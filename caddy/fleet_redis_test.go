@@ -1,0 +1,168 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Cases 26, 27 and 29: a Redis that hangs costs a call no more than the timeout, loses none, and is joined again when it is back.
+func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
+	// Long enough that two waits in a row do not pass for one on a busy machine.
+	const timeout, slack = 400 * time.Millisecond, 250 * time.Millisecond
+	for name, cached := range map[string]bool{"limits only": false, "limits and cache": true} {
+		t.Run(name, func(t *testing.T) {
+			up := newUpstream(t, func(w http.ResponseWriter, _ *http.Request, _ string) { answerWhole(w, answerText("x")) })
+			f := newFleet(t, up)
+			f.store = "timeout 400ms"
+			members := f.joinMany(3)
+			key := members[0].newKey(map[string]any{"name": "busy", "limits": []string{"1000000/1h", "100000000tokens/1h", "1000concurrent"}})
+			traffic := startTraffic(members, 24, 20*time.Millisecond, key, numbered(cached))
+			poll(t, 10*time.Second, "calls", func() bool { return traffic.count() > 300 })
+
+			paused := time.Now()
+			f.redis.pause()
+			t.Cleanup(f.redis.resume) // else it could not be ended
+			for _, p := range members {
+				poll(t, 5*time.Second, "the gateway to decide by itself", func() bool { return p.decidedBy("local") })
+			}
+			aware := time.Now()
+			length := long(5*time.Second, 2*time.Second)
+			poll(t, length+time.Second, "the pause to be over", func() bool { return time.Since(paused) > length })
+			for i, p := range members {
+				if got := p.do("GET", "/v1/ready", "", ""); got.Status != 200 || !strings.Contains(got.Body, `"degraded"`) {
+					t.Errorf("gateway %d says of itself: %d %s", i, got.Status, got.Body)
+				}
+			}
+			f.redis.resume()
+			resumed := time.Now()
+			for _, p := range members {
+				poll(t, 2*time.Second-time.Since(resumed), "Redis to decide again", func() bool { return p.decidedBy("redis") })
+			}
+			back := time.Since(resumed)
+			before := traffic.count()
+			poll(t, 10*time.Second, "calls afterwards", func() bool { return traffic.count() > before+100 })
+			calls := traffic.stop()
+
+			for _, a := range calls {
+				if a.err != nil || a.status != 200 {
+					t.Fatalf("a call to gateway %d got %d, %v", a.member, a.status, a.err)
+				}
+			}
+			usual, during, later := slowest(calls, calls[0].sent, paused.Add(-timeout)), slowest(calls, paused.Add(-timeout), aware), slowest(calls, aware, resumed)
+			most := 0
+			for i, p := range members {
+				lines := append(p.logged(`"logger":"llm_gateway`), p.logged(`"logger":"http.handlers.llm`)...)
+				if most = max(most, len(lines)); len(lines) > 2 {
+					t.Errorf("gateway %d wrote %d lines: %s", i, len(lines), strings.Join(lines[:min(len(lines), 6)], "\n"))
+				}
+			}
+			t.Logf("%d calls, none lost; the slowest took %s before, %s as Redis began to hang, %s while it hung; back %s after it was; %d lines in a log at most",
+				len(calls), usual, during, later, back.Round(time.Millisecond), most)
+			if during > timeout+slack {
+				t.Errorf("a call took %s, and Redis may cost %s", during, timeout)
+			}
+		})
+	}
+}
+
+// Case 32 and the faults: what is done without Redis is what the config says, and an empty Redis is taken as it is.
+func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
+	f := newFleet(t, nil)
+	gateways := make(map[string]*process)
+	keys := make(map[string]string)
+	for _, policy := range []string{"local", "deny", "allow"} {
+		f.store = "timeout 1s\non_error " + policy
+		gateways[policy] = f.join()
+		keys[policy] = gateways[policy].newKey(map[string]any{"name": policy, "limits": []string{"5/1h"}})
+	}
+	call := func(policy string) response { return gateways[policy].do("GET", "/v1/models", keys[policy], "") }
+	admitted := func(policy string, calls int) (n int) {
+		for range calls {
+			if call(policy).Status == 200 {
+				n++
+			}
+		}
+		return n
+	}
+	for policy := range gateways {
+		if n := admitted(policy, 2); n != 2 {
+			t.Errorf("%s: %d of 2 calls were admitted by Redis", policy, n)
+		}
+	}
+
+	f.redis.kill()
+	if n := admitted("local", 20); n != 3 {
+		t.Errorf("local: %d more calls of a limit of 5 were admitted after 2, want 3", n)
+	}
+	if n := admitted("allow", 20); n != 20 {
+		t.Errorf("allow: %d of 20 calls were admitted", n)
+	}
+	for range 20 {
+		if got := call("deny"); got.Status != 503 || got.Header.Get("Retry-After") == "" {
+			t.Fatalf("deny: %d with Retry-After %q", got.Status, got.Header.Get("Retry-After"))
+		}
+	}
+	for policy, p := range gateways {
+		if !p.decidedBy(policy) {
+			t.Errorf("%s: the metric does not say so", policy)
+		}
+	}
+
+	f.redis.start()
+	started := time.Now()
+	for policy, p := range gateways {
+		poll(t, 2*time.Second, "Redis to decide again", func() bool {
+			call(policy)
+			return p.decidedBy("redis")
+		})
+	}
+	t.Logf("after an empty restart, all gateways were back within %s", time.Since(started).Round(time.Millisecond))
+	for policy, p := range gateways {
+		f.redis.sh(`redis-cli -p $PORT FLUSHALL`)
+		poll(t, 2*time.Second, "a call that Redis admits", func() bool { return call(policy).Status == 200 })
+		if n := admitted(policy, 20); n != 4 {
+			t.Errorf("%s: %d more calls of a limit of 5 were admitted by the new Redis after 1", policy, n)
+		}
+		if n := len(p.logged("redis")); n > 2 {
+			t.Errorf("%s: %d lines about it: %v", policy, n, p.logged("redis"))
+		}
+	}
+}
+
+// Case 31: a gateway starts without Redis and joins it when it comes.
+func TestFleetStartsWithoutRedis(t *testing.T) {
+	f := &fleet{t: t, redis: newRedis(t), postgres: startPostgres(t), global: "\t\tprovider demo", chain: "llm", store: "timeout 1s"}
+	members := f.joinMany(2)
+	key := members[0].newKey(map[string]any{"name": "few", "limits": []string{"3/1h"}})
+	admitted := func(p *process) (n int) {
+		for range 10 {
+			if p.do("GET", "/v1/models", key, "").Status == 200 {
+				n++
+			}
+		}
+		return n
+	}
+	for i, p := range members {
+		if n := admitted(p); n != 3 {
+			t.Errorf("gateway %d admits %d by itself, want 3", i, n)
+		}
+		if got := p.do("GET", "/v1/ready", "", ""); got.Status != 200 || !strings.Contains(got.Body, `"degraded"`) {
+			t.Errorf("gateway %d says of itself: %d %s", i, got.Status, got.Body)
+		}
+	}
+	f.redis.start()
+	for _, p := range members {
+		took := within(t, 2*time.Second, "the gateway to join", func() bool {
+			p.do("GET", "/v1/models", key, "")
+			return p.decidedBy("redis")
+		})
+		t.Logf("joined after %s", took)
+	}
+	f.redis.sh(`redis-cli -p $PORT FLUSHALL`)
+	poll(t, 2*time.Second, "a call that Redis admits", func() bool { return members[0].do("GET", "/v1/models", key, "").Status == 200 })
+	if n := admitted(members[0]) + admitted(members[1]); n != 2 {
+		t.Errorf("together they admit %d after one, want 2", n)
+	}
+}
