@@ -84,7 +84,9 @@ func TestFleetGoesOnWithoutPostgres(t *testing.T) {
 
 	f.postgres.start()
 	begin := time.Now()
-	poll(t, 5*time.Second, "a key to be revoked", func() bool { return members[0].do("DELETE", "/v1/api-keys/"+doomed.ID, members[0].Admin, "").Status == 200 })
+	poll(t, 5*time.Second, "a key to be revoked", func() bool {
+		return members[0].do("DELETE", "/v1/api-keys/"+doomed.ID, members[0].Admin, "").Status == 200
+	})
 	revoked := time.Since(begin)
 	for _, p := range members {
 		poll(t, 3*time.Second, "the key to be refused", func() bool { return p.status(doomed.Key) == 401 })

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -65,7 +66,11 @@ func migrate(cmd *cobra.Command, from, to string) error {
 	}
 	source := sqlite.New(from)
 	defer source.Close()
-	target, err := postgres.New(to)
+	url := caddy.NewReplacer().ReplaceAll(to, "")
+	if url == "" { // so what was given holds nothing but placeholders, which may be shown
+		return fmt.Errorf("the URL of PostgreSQL is empty: set %s", to)
+	}
+	target, err := postgres.New(url)
 	if err != nil {
 		return err
 	}

@@ -247,6 +247,7 @@ call "$one" 1000 fill thousand "$key" 1
 begin; call "$one" "$requests" denied thousand "$key" 1; row "one limit, refused" "$requests"
 grep -q 200 "$scratch/codes" && { echo "a call beyond the limit was admitted" >&2; exit 1; }
 begin; call "$one" "$requests" busy one key_444444444444444444444444 1 --parallel --parallel-max 32; row "one limit, no cache, 32 at a time" "$requests"
+begin; call "$one" "$requests" busy three key_666666666666666666666666 1 --parallel --parallel-max 32; row "three limits, no cache, 32 at a time" "$requests"
 begin; call "$one" "$requests" busy million key_444444444444444444444444 1 --parallel --parallel-max 32; row "one limit of 1,000,000, no cache, 32 at a time" "$requests"
 
 echo
@@ -256,7 +257,7 @@ echo
 
 # An hour of a full window takes an hour, so the script is told the time: 60 minutes with a sixtieth of the million each.
 lua=$(cat modules/stores/redis/scripts/window.lua modules/stores/redis/scripts/admit.lua)
-hour=3600000000 million="rate_limit:{$key}:million:$key:requests:3600"
+hour=3600000000 million="rate_limit:{million:$key}:million:$key:requests:3600"
 now=$(cli TIME | awk 'NR == 1 { printf "%.0f", $1 * 1000000 }')
 for ((minute = 0; minute < 60; minute++)); do
 	granted=$(cli EVAL "$lua" 1 "$million" $((now + minute * 60000000)) '' 0 4503599627370496 buckets $hour 16666 1 1000000 | first)
@@ -279,7 +280,7 @@ benchmark() { "${REDIS_BENCHMARK:-redis-benchmark}" -p "$redis_port" -r 1000000 
 decide() { # <what> <form> <n of the limit>
 	local before=$EPOCHREALTIME cpu_before
 	cpu_before=$(cpu)
-	benchmark -n 100000 -c 64 EVALSHA "$digest" 1 'rate_limit:{key___rand_int__}:key:key___rand_int__:requests:3600' '' '' 0 1 "$2" $hour 1 1 "$3"
+	benchmark -n 100000 -c 64 EVALSHA "$digest" 1 'rate_limit:{key:key_000000000000__rand_int__}:key:key_000000000000__rand_int__:requests:3600' '' '' 0 1 "$2" $hour 1 1 "$3"
 	awk "BEGIN { cpu = $(cpu) - $cpu_before; seconds = $EPOCHREALTIME - $before
 		printf \"| %s | %.1f | %.0f | %.0f%% |\\n\", \"$1\", 10 * cpu, 100000 / seconds, 100 * cpu / seconds }"
 }

@@ -175,11 +175,12 @@ func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	return next.ServeHTTP(w, r)
 }
 
-// lookup finds an answer that is fresh enough. A store that fails is a miss: the cache is no reason to refuse a call.
+// lookup finds an answer that is fresh enough. A store that fails is a miss: the cache is no reason to refuse a call. The store itself
+// tells once that it is down; a line for each call would tell no more.
 func (c *Cache) lookup(ctx context.Context, key gateway.AnswerKey, asked control) *gateway.Answer {
 	answer, err := c.app.Answers().Answer(ctx, key)
 	if err != nil {
-		c.log.Warn("reading answer", zap.Error(err))
+		c.log.Debug("reading answer", zap.Error(err))
 		return nil
 	}
 	if answer == nil || asked.maxAge >= 0 && time.Since(answer.Created) > asked.maxAge {
@@ -226,7 +227,7 @@ func (c *Cache) keep(ctx context.Context, call *gateway.Call, key gateway.Answer
 		answer.StaleUntil = answer.Expires.Add(time.Duration(c.StaleIfError))
 	}
 	if err := c.app.Answers().PutAnswer(ctx, key, answer); err != nil {
-		c.log.Warn("keeping answer", zap.Error(err))
+		c.log.Debug("keeping answer", zap.Error(err))
 	}
 }
 

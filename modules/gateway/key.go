@@ -86,6 +86,8 @@ func (k *Key) MayUse(model string) bool {
 var (
 	ErrKeyNotFound = errors.New("no such key")
 	ErrKeyExists   = errors.New("a key with this secret exists already")
+	// ErrUnreachable is about a store on another machine that cannot be reached or is not ready, which may pass by itself.
+	ErrUnreachable = errors.New("out of reach")
 )
 
 // KeyChange is a partial update; nil fields stay as they are.

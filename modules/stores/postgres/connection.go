@@ -3,12 +3,15 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -74,5 +77,27 @@ func urlError(err error) error {
 	}
 	return errURL
 }
+
+// unreachable tells a server that is away, starting, ending or full from one that answers and refuses, as for a wrong password or a
+// schema that is not ours.
+func unreachable(err error) bool {
+	if said := (*pgconn.PgError)(nil); errors.As(err, &said) {
+		switch said.Code {
+		case codeStarting, codeEnding, codeCrashing, codeFull:
+			return true
+		}
+		return false
+	}
+	var network net.Error // a context that is over is one, too
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// What a server says that cannot take a connection now, from PostgreSQL's appendix A.
+const (
+	codeStarting = "57P03" // cannot_connect_now
+	codeEnding   = "57P01" // admin_shutdown
+	codeCrashing = "57P02" // crash_shutdown
+	codeFull     = "53300" // too_many_connections
+)
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

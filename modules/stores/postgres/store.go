@@ -78,6 +78,9 @@ func (s *Store) Close() error {
 func (s *Store) call(ctx context.Context, doing string, do func(context.Context, *pgxpool.Pool) error) error {
 	pool, err := s.database(ctx)
 	if err != nil {
+		if unreachable(err) {
+			err = fmt.Errorf("%w: %w", gateway.ErrUnreachable, err)
+		}
 		return fmt.Errorf("opening PostgreSQL database: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -103,9 +103,15 @@ func (c writeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With WAL, NORMAL keeps the file sound through a loss of power; the last changes before it may be undone.
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, `PRAGMA synchronous = normal`, nil); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	for _, pragma := range []string{
+		// With WAL, NORMAL keeps the file sound through a loss of power; the last changes before it may be undone.
+		`PRAGMA synchronous = normal`,
+		// What is pruned, prompts among it, does not stay readable in the file.
+		`PRAGMA secure_delete = on`,
+	} {
+		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, pragma, nil); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	return conn, nil
 }

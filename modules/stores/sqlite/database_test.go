@@ -22,6 +22,7 @@ func TestConnectionsAreConfigured(t *testing.T) {
 	}{
 		{db.write, "writer", "journal_mode", "wal"},
 		{db.write, "writer", "synchronous", "1"}, // NORMAL
+		{db.write, "writer", "secure_delete", "1"},
 		{db.write, "writer", "busy_timeout", "5000"},
 		{db.write, "writer", "foreign_keys", "1"},
 		{db.write, "writer", "user_version", fmt.Sprint(latestVersion)},
