@@ -290,19 +290,22 @@ decide "exact, 1,000 an hour" ring 1000
 decide "in sixtieths, 1,000,000 an hour" buckets 1000000
 echo
 
-# What it takes to tell gateways of changes: the same writes without listeners and with some.
+# What it takes to tell gateways of changes: the same writes without listeners and with some. Redis tells of all that was written
+# in one round of its loop at once, so what comes alone is dearer.
 listeners=50 writes=20000
-tell() {
-	cli CONFIG RESETSTAT >/dev/null
-	local before
-	before=$(cpu)
-	benchmark -n $writes -c 16 SET cache:1:__rand_int__0123456789abcdef0123456789abcdef0123456789abcdef0123 x
-	sleep 1
-	awk "BEGIN { print $(cpu) - $before }"
-}
 for pid in "${started[@]:1}"; do kill "$pid" && wait "$pid" || true; done
 started=("$redis_pid")
-without=$(tell)
+tell() { # <writers>: sets used and told
+	local before
+	cli CONFIG RESETSTAT >/dev/null
+	before=$(cpu)
+	benchmark -n $writes -c "$1" SET cache:1:__rand_int__0123456789abcdef0123456789abcdef0123456789abcdef0123 x
+	sleep 1
+	used=$(awk "BEGIN { print $(cpu) - $before }")
+	told=$(cli INFO stats | tr -d '\r' | awk -F: '/^total_net_output_bytes:/ { print $2 }')
+}
+tell 1; alone=$used
+tell 16; together=$used
 for ((i = 0; i < listeners; i++)); do
 	exec {fd}<>"/dev/tcp/127.0.0.1/$redis_port"
 	printf 'HELLO 3\r\nCLIENT TRACKING ON BCAST PREFIX cache:1:\r\n' >&"$fd"
@@ -310,7 +313,10 @@ for ((i = 0; i < listeners; i++)); do
 	started+=($!)
 done
 sleep 1
-with=$(tell)
-told=$(cli INFO stats | tr -d '\r' | awk -F: '/^total_net_output_bytes:/ { print $2 }')
-awk "BEGIN { printf \"To tell one listener of one write takes %.2f µs of Redis's CPU and %.0f bytes ($writes writes, $listeners listeners).\\n\", \
-	1e6 * ($with - $without) / $writes / $listeners, ($told - 5 * $writes) / $writes / $listeners }"
+echo "| to tell one listener of one write ($writes writes, $listeners listeners) | µs of Redis's CPU | bytes |"
+echo "|---|---|---|"
+news() { # <what> <CPU without listeners>: after tell; a write itself is answered with 5 bytes
+	awk "BEGIN { printf \"| %s | %.2f | %.0f |\\n\", \"$1\", 1e6 * ($used - $2) / $writes / $listeners, ($told - 5 * $writes) / $writes / $listeners }"
+}
+tell 1; news "one write at a time" "$alone"
+tell 16; news "16 at a time" "$together"

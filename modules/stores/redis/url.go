@@ -53,7 +53,8 @@ func parseURL(text string) (*goredis.UniversalOptions, error) {
 	db := query.Get("db")
 	query.Del("db")
 	switch base {
-	case "":
+	case "", "+cluster":
+		o.IsClusterMode = base != ""
 		if path := strings.Trim(u.Path, "/"); path != "" {
 			db = path
 		}
@@ -67,8 +68,6 @@ func parseURL(text string) (*goredis.UniversalOptions, error) {
 		o.SentinelUsername, o.SentinelPassword = query.Get("sentinel_user"), query.Get("sentinel_password")
 		query.Del("sentinel_user")
 		query.Del("sentinel_password")
-	case "+cluster":
-		o.IsClusterMode = true
 	default:
 		return nil, fmt.Errorf("redis url: unknown scheme %q; there are redis, rediss, unix, and with +sentinel or +cluster behind redis or rediss", scheme)
 	}
