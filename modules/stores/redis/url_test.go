@@ -46,7 +46,7 @@ func TestURLsThatSayNothingAreRefusedWithoutTellingTheirPassword(t *testing.T) {
 	for _, url := range []string{
 		"", "localhost:6379", "://u:hunter2@h", "http://u:hunter2@h", "redis://u:hunter2@", "redis://u:hunter2@h:port", "redis://u:hunter2@h1,h2",
 		"redis://u:hunter2@h/name", "redis://u:hunter2@h/-1", "redis://u:hunter2@h?timeout=3s", "redis://u:hunter2%zz@h", "unix://u:hunter2@host/s",
-		"unix://u:hunter2@", "redis+sentinel://u:hunter2@h", "redis+cluster://u:hunter2@h/?db=3", "redis+http://u:hunter2@h", "redis://u:hunter2@h1:1,,h2:2/",
+		"unix://u:hunter2@", "redis+sentinel://u:hunter2@h", "redis+cluster://u:hunter2@h/?db=3", "redis+cluster://u:hunter2@h/3", "redis+http://u:hunter2@h", "redis://u:hunter2@h1:1,,h2:2/",
 	} {
 		_, err := parseURL(url)
 		if err == nil {
