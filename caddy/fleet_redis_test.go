@@ -10,16 +10,20 @@ import (
 // Cases 26, 27 and 29: a Redis that hangs costs a call no more than the timeout, loses none, and is joined again when it is back.
 func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 	// Long enough that two waits in a row do not pass for one on a busy machine.
-	const timeout, slack = 400 * time.Millisecond, 250 * time.Millisecond
-	for name, cached := range map[string]bool{"limits only": false, "limits and cache": true} {
-		t.Run(name, func(t *testing.T) {
+	const timeout, slack = 300 * time.Millisecond, 200 * time.Millisecond
+	for _, c := range []struct {
+		name    string
+		clients int
+		cached  bool
+	}{{"many clients and limits", 24, false}, {"many clients, limits and cache", 24, true}, {"a client each, limits and cache", 3, true}} {
+		t.Run(c.name, func(t *testing.T) {
 			up := newUpstream(t, func(w http.ResponseWriter, _ *http.Request, _ string) { answerWhole(w, answerText("x")) })
 			f := newFleet(t, up)
-			f.store = "timeout 400ms"
+			f.store = "timeout 300ms"
 			members := f.joinMany(3)
 			key := members[0].newKey(map[string]any{"name": "busy", "limits": []string{"1000000/1h", "100000000tokens/1h", "1000concurrent"}})
-			traffic := startTraffic(members, 24, 20*time.Millisecond, key, numbered(cached))
-			poll(t, 10*time.Second, "calls", func() bool { return traffic.count() > 300 })
+			traffic := startTraffic(members, c.clients, 20*time.Millisecond, key, numbered(c.cached))
+			poll(t, 10*time.Second, "calls", func() bool { return traffic.count() > 50*c.clients })
 
 			paused := time.Now()
 			f.redis.pause()
@@ -42,7 +46,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 			}
 			back := time.Since(resumed)
 			before := traffic.count()
-			poll(t, 10*time.Second, "calls afterwards", func() bool { return traffic.count() > before+100 })
+			poll(t, 10*time.Second, "calls afterwards", func() bool { return traffic.count() > before+10*c.clients })
 			calls := traffic.stop()
 
 			for _, a := range calls {
@@ -50,7 +54,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 					t.Fatalf("a call to gateway %d got %d, %v", a.member, a.status, a.err)
 				}
 			}
-			usual, during, later := slowest(calls, calls[0].sent, paused.Add(-timeout)), slowest(calls, paused.Add(-timeout), aware), slowest(calls, aware, resumed)
+			usual, during, later := slowest(calls, calls[0].sent, paused.Add(-slack)), slowest(calls, paused.Add(-slack), aware), slowest(calls, aware, resumed)
 			most := 0
 			for i, p := range members {
 				lines := append(p.logged(`"logger":"llm_gateway`), p.logged(`"logger":"http.handlers.llm`)...)
@@ -58,8 +62,8 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 					t.Errorf("gateway %d wrote %d lines: %s", i, len(lines), strings.Join(lines[:min(len(lines), 6)], "\n"))
 				}
 			}
-			t.Logf("%d calls, none lost; the slowest took %s before, %s as Redis began to hang, %s while it hung; back %s after it was; %d lines in a log at most",
-				len(calls), usual, during, later, back.Round(time.Millisecond), most)
+			t.Logf("%d calls, none lost; the slowest took %s before, %s as Redis began to hang (of a timeout of %s), %s while it hung; Redis decided again %s after it was back; %d lines in a log at most",
+				len(calls), usual, during, timeout, later, back.Round(time.Millisecond), most)
 			if during > timeout+slack {
 				t.Errorf("a call took %s, and Redis may cost %s", during, timeout)
 			}
@@ -125,8 +129,8 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 		if n := admitted(policy, 20); n != 4 {
 			t.Errorf("%s: %d more calls of a limit of 5 were admitted by the new Redis after 1", policy, n)
 		}
-		if n := len(p.logged("redis")); n > 2 {
-			t.Errorf("%s: %d lines about it: %v", policy, n, p.logged("redis"))
+		if lines := p.logged(`"logger":"llm_gateway.stores.redis"`); len(lines) > 2 {
+			t.Errorf("%s: %d lines about it: %v", policy, len(lines), lines)
 		}
 	}
 }
@@ -136,6 +140,7 @@ func TestFleetStartsWithoutRedis(t *testing.T) {
 	f := &fleet{t: t, redis: newRedis(t), postgres: startPostgres(t), global: "\t\tprovider demo", chain: "llm", store: "timeout 1s"}
 	members := f.joinMany(2)
 	key := members[0].newKey(map[string]any{"name": "few", "limits": []string{"3/1h"}})
+	other := members[0].newKey(map[string]any{"name": "other", "limits": []string{"1000/1h"}})
 	admitted := func(p *process) (n int) {
 		for range 10 {
 			if p.do("GET", "/v1/models", key, "").Status == 200 {
@@ -155,7 +160,7 @@ func TestFleetStartsWithoutRedis(t *testing.T) {
 	f.redis.start()
 	for _, p := range members {
 		took := within(t, 2*time.Second, "the gateway to join", func() bool {
-			p.do("GET", "/v1/models", key, "")
+			p.do("GET", "/v1/models", other, "")
 			return p.decidedBy("redis")
 		})
 		t.Logf("joined after %s", took)

@@ -16,7 +16,9 @@ import (
 // debug level and with both servers down either.
 func TestFleetKeepsItsSecrets(t *testing.T) {
 	f := newFleet(t, newUpstream(t, func(w http.ResponseWriter, _ *http.Request, _ string) { answerWhole(w, answerText("x")) }))
-	f.chain = "log\nllm"
+	// The site is the repository's own, whose access log leaves out what is secret in a request.
+	_, chain, _ := strings.Cut(standard(t), "http://{$GATEWAY_ADDR::8000} {")
+	f.chain = strings.TrimSuffix(strings.TrimSpace(chain), "}")
 	p := f.member("postgres {env.DATABASE_URL}")
 	text, err := os.ReadFile(filepath.Join(p.Dir, "Caddyfile"))
 	if err != nil {
@@ -85,5 +87,5 @@ func TestFleetKeepsItsSecrets(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("5 secrets are in none of %d bytes of log, %d of Redis, %d of PostgreSQL", len(log), len(rdb), len(dump))
+	t.Logf("looked for 5 secrets in %d bytes of log, %d of Redis, %d of PostgreSQL", len(log), len(rdb), len(dump))
 }

@@ -78,6 +78,7 @@ func (f *fleet) member(database string) *process {
 	}
 	p.configure(site(f.global+"\n\t\tdatabase "+database+"\n\t\tstore redis {\n"+f.store+"\n\t\t}", f.chain))
 	f.t.Cleanup(func() {
+		client.CloseIdleConnections() // a server waits for those on which nothing was sent yet
 		if p.cmd != nil {
 			p.stop()
 		}

@@ -59,7 +59,9 @@ func newPostgres(t *testing.T) *postgresServer {
 func postgresPrograms(t *testing.T) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
+		if path, err = filepath.EvalSymlinks(path); err == nil { // only some of its fellows may be linked
+			return filepath.Dir(path)
+		}
 	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {

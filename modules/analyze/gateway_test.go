@@ -80,6 +80,7 @@ func (fakeStore) Limiter() gateway.Limiter     { return nil }
 func (fakeStore) Answers() gateway.AnswerStore { return fakeAnswers{} }
 func (fakeStore) UseDataDir(string) error      { return nil }
 func (fakeStore) Keys() gateway.KeyStore       { return nil }
+func (fakeStore) Ledger() gateway.Ledger       { return fakeLedger{} }
 func (fakeStore) Ping(context.Context) error   { return nil }
 func (fakeStore) Release() error               { return nil }
 
@@ -179,3 +180,8 @@ func says(texts ...string) caddyhttp.HandlerFunc {
 		panic("the last text was neither taken nor refused")
 	}
 }
+
+// fakeLedger takes sums of usage, and keeps none.
+type fakeLedger struct{ gateway.Ledger }
+
+func (fakeLedger) AddUsage(context.Context, []gateway.UsageRow) error { return nil }

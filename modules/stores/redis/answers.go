@@ -118,12 +118,13 @@ func (a *Answers) PutAnswer(ctx context.Context, key gateway.AnswerKey, answer *
 
 	level := a.level.Load()
 	changes := level.changes(key)
-	quiet, err := level.set(ctx, name, frame, ttl)
-	if !quiet {
-		err = a.client.Do(ctx, func(ctx context.Context, rdb goredis.UniversalClient) error {
-			return rdb.Set(ctx, name, frame, ttl).Err()
-		})
-	}
+	quiet := false
+	err := a.client.Do(ctx, func(ctx context.Context, rdb goredis.UniversalClient) (err error) {
+		if quiet, err = level.set(ctx, name, frame, ttl); quiet {
+			return err
+		}
+		return rdb.Set(ctx, name, frame, ttl).Err()
+	})
 	// The news of a write that was not quiet would take the answer away again.
 	if !quiet || err != nil || !level.keep(ctx, key, changes, answer) {
 		level.drop(ctx, key)

@@ -23,6 +23,7 @@ const (
 	unknown outcome = iota
 	succeeded
 	failed
+	hung // failed, and waited for all the time that it had
 )
 
 // stage is where a breaker stands.
@@ -35,19 +36,24 @@ const (
 )
 
 // breaker decides whether Redis is worth asking. It is told the time and starts nothing.
+//
+// It opens after some failures in a row, after many in little time, and at once where an operation has hung and none has succeeded in
+// the second half of that time: so a call that needs Redis more than once waits for one that hangs no longer than one operation may take.
 type breaker struct {
-	stage  atomic.Int32
-	trying atomic.Bool
+	patience time.Duration // how long an operation may take
+	stage    atomic.Int32
+	trying   atomic.Bool
 
 	mu     sync.Mutex
 	inARow int
 	since  time.Time // when the present window began
 	total  int
 	bad    int
-	good   int // trials in a row that succeeded
+	good   int       // trials in a row that succeeded
+	well   time.Time // when an operation succeeded last; zero where none has yet
 }
 
-func newBreaker() *breaker { return new(breaker) }
+func newBreaker(patience time.Duration) *breaker { return &breaker{patience: patience} }
 
 func (b *breaker) at() stage { return stage(b.stage.Load()) }
 
@@ -72,6 +78,9 @@ func (b *breaker) revive() { b.stage.CompareAndSwap(int32(stageOpen), int32(stag
 func (b *breaker) report(now time.Time, trial bool, o outcome) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if o == succeeded {
+		b.well = now
+	}
 	if trial {
 		return b.judge(o)
 	}
@@ -88,7 +97,8 @@ func (b *breaker) report(now time.Time, trial bool, o outcome) (changed bool) {
 	}
 	b.bad++
 	b.inARow++
-	if b.inARow < openAfter && (b.total < openFrom || 2*b.bad < b.total) {
+	silent := o == hung && !b.well.IsZero() && now.Sub(b.well) >= b.patience/2
+	if !silent && b.inARow < openAfter && (b.total < openFrom || 2*b.bad < b.total) {
 		return false
 	}
 	b.stage.Store(int32(stageOpen))
@@ -99,7 +109,7 @@ func (b *breaker) report(now time.Time, trial bool, o outcome) (changed bool) {
 func (b *breaker) judge(o outcome) (changed bool) {
 	defer b.trying.Store(false)
 	switch o {
-	case failed:
+	case failed, hung:
 		b.good = 0
 		b.stage.Store(int32(stageOpen))
 	case succeeded:

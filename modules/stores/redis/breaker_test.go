@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// history tells a breaker of outcomes, one every millisecond: s for success, f for failure, u for unknown.
+// history tells a breaker of outcomes, one every millisecond: s for success, f for failure, h for one that
+// hung, u for unknown.
 func history(b *breaker, now *time.Time, outcomes string) {
 	for _, o := range outcomes {
 		*now = now.Add(time.Millisecond)
-		b.report(*now, false, map[rune]outcome{'s': succeeded, 'f': failed, 'u': unknown}[o])
+		b.report(*now, false, map[rune]outcome{'s': succeeded, 'f': failed, 'h': hung, 'u': unknown}[o])
 	}
 }
 
@@ -25,10 +26,13 @@ func TestTheBreakerOpensWhenRedisFailsTooOften(t *testing.T) {
 		{"failures with a caller who left between them", "fffufuf", false},
 		{"half of twenty", "sfsfsfsfsfsfsfsfsfsf", false},
 		{"half of nineteen", "sfsfsfsfsfsfsfsfsfs", true},
+		{"one that hung for longer than all others have failed", "sfffuh", false},
+		{"one that hung while others succeeded", "suuuuuuuuuuusuuuh", true},
+		{"one that hung before any has succeeded", "uuuuuuuuuuuuuh", true},
 		{"a third of many", "sfssfssfssfssfssfssfssfssfssfssfssfs", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, now := newBreaker(), time.Unix(0, 0)
+			b, now := newBreaker(10*time.Millisecond), time.Unix(0, 0)
 			history(b, &now, test.outcomes)
 			if b.closed() != test.closed {
 				t.Errorf("closed is %v, want %v", b.closed(), test.closed)
@@ -38,7 +42,7 @@ func TestTheBreakerOpensWhenRedisFailsTooOften(t *testing.T) {
 }
 
 func TestTheBreakerForgetsFailuresOfTheSecondBefore(t *testing.T) {
-	b, now := newBreaker(), time.Unix(0, 0)
+	b, now := newBreaker(10*time.Millisecond), time.Unix(0, 0)
 	history(b, &now, "sfsfsfsfsfsfsfsfsf")
 	now = now.Add(time.Second)
 	history(b, &now, "sfsfsfsfsf")
@@ -48,7 +52,7 @@ func TestTheBreakerForgetsFailuresOfTheSecondBefore(t *testing.T) {
 }
 
 func TestTheBreakerClosesAfterSuccessesInARowThatFollowASignOfLife(t *testing.T) {
-	b, now := newBreaker(), time.Unix(0, 0)
+	b, now := newBreaker(10*time.Millisecond), time.Unix(0, 0)
 	history(b, &now, "fffff")
 	expect := func(trial, allowed bool) {
 		t.Helper()
@@ -89,7 +93,7 @@ func TestTheBreakerClosesAfterSuccessesInARowThatFollowASignOfLife(t *testing.T)
 }
 
 func TestAClosedBreakerIsNotRevived(t *testing.T) {
-	b := newBreaker()
+	b := newBreaker(10 * time.Millisecond)
 	b.revive()
 	if trial, allowed := b.allow(); trial || !allowed {
 		t.Errorf("trial %v, allowed %v", trial, allowed)
@@ -97,7 +101,7 @@ func TestAClosedBreakerIsNotRevived(t *testing.T) {
 }
 
 func BenchmarkBreaker(b *testing.B) {
-	breaker := newBreaker()
+	breaker := newBreaker(10 * time.Millisecond)
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	c := &Client{rdb: open(options, timeout, poolSize), timeout: timeout, breaker: newBreaker(), log: log, where: strings.Join(options.Addrs, ",")}
+	c := &Client{rdb: open(options, timeout, poolSize), timeout: timeout, breaker: newBreaker(timeout), log: log, where: strings.Join(options.Addrs, ",")}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -165,12 +166,13 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 }
 
 // probe asks for a sign of life until there is one and calls have then succeeded, so that no call pays for finding out.
+// The first attempt is made at once, since most of what hangs does so for a moment.
 func (c *Client) probe() {
-	for {
+	for pause := time.Duration(0); ; pause = probeEvery*3/4 + rand.N(probeEvery/2) {
 		select {
 		case <-c.ctx.Done():
 			return
-		case <-time.After(probeEvery*3/4 + rand.N(probeEvery/2)):
+		case <-time.After(pause):
 		}
 		c.mu.Lock()
 		if c.Up() {
@@ -193,6 +195,9 @@ func outcomeOf(caller context.Context, err error) outcome {
 		return succeeded
 	case caller.Err() != nil:
 		return unknown
+	}
+	if network := net.Error(nil); errors.As(err, &network) && network.Timeout() {
+		return hung
 	}
 	return failed
 }
