@@ -164,16 +164,16 @@ func TestFleetFollowsWhatAnOperatorDoesInRedis(t *testing.T) {
 	}
 
 	deleted := f.redis.sh(`redis-cli -p $PORT KEYS "rate_limit:*" | xargs redis-cli -p $PORT DEL`)
-	reset := within(t, time.Second, "the limit to be reset", func() bool { return members[0].do("GET", "/v1/models", spent, "").Status == 200 })
+	reset := within(t, time.Second+busy, "the limit to be reset", func() bool { return members[0].do("GET", "/v1/models", spent, "").Status == 200 })
 	for i, p := range members {
 		if !kept(p) {
 			t.Errorf("gateway %d lost an answer with the limits", i)
 		}
 	}
-	poll(t, time.Second, "the limit to be reset on the other gateway", func() bool { return members[1].do("GET", "/v1/models", spent, "").Status == 200 })
+	poll(t, time.Second+busy, "the limit to be reset on the other gateway", func() bool { return members[1].do("GET", "/v1/models", spent, "").Status == 200 })
 
 	f.redis.sh("redis-cli -p $PORT FLUSHALL")
-	flushed := within(t, time.Second, "the answers to be forgotten", func() bool { return !kept(members[0]) && !kept(members[1]) })
+	flushed := within(t, time.Second+busy, "the answers to be forgotten", func() bool { return !kept(members[0]) && !kept(members[1]) })
 	t.Logf("KEYS | xargs DEL deleted %s; the limit was reset after %s; FLUSHALL emptied all caches after %s", deleted, reset, flushed)
 	for i, p := range members { // and they fill again
 		p.do("POST", chatPath, free, chatBody("demo", `,"temperature":0`))

@@ -9,8 +9,7 @@ import (
 
 // Cases 26, 27 and 29: a Redis that hangs costs a call no more than the timeout, loses none, and is joined again when it is back.
 func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
-	// Long enough that two waits in a row do not pass for one on a busy machine.
-	const timeout, slack = 300 * time.Millisecond, 200 * time.Millisecond
+	const timeout = 300 * time.Millisecond // long enough that two waits in a row do not pass for one on a busy machine
 	for _, c := range []struct {
 		name    string
 		clients int
@@ -42,7 +41,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 			f.redis.resume()
 			resumed := time.Now()
 			for _, p := range members {
-				poll(t, 2*time.Second-time.Since(resumed), "Redis to decide again", func() bool { return p.decidedBy("redis") })
+				poll(t, 2*time.Second+busy-time.Since(resumed), "Redis to decide again", func() bool { return p.decidedBy("redis") })
 			}
 			back := time.Since(resumed)
 			before := traffic.count()
@@ -54,7 +53,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 					t.Fatalf("a call to gateway %d got %d, %v", a.member, a.status, a.err)
 				}
 			}
-			usual, during, later := slowest(calls, calls[0].sent, paused.Add(-slack)), slowest(calls, paused.Add(-slack), aware), slowest(calls, aware, resumed)
+			usual, during, later := slowest(calls, calls[0].sent, paused.Add(-busy)), slowest(calls, paused.Add(-busy), aware), slowest(calls, aware, resumed)
 			most := 0
 			for i, p := range members {
 				lines := append(p.logged(`"logger":"llm_gateway`), p.logged(`"logger":"http.handlers.llm`)...)
@@ -64,7 +63,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 			}
 			t.Logf("%d calls, none lost; the slowest took %s before, %s as Redis began to hang (of a timeout of %s), %s while it hung; Redis decided again %s after it was back; %d lines in a log at most",
 				len(calls), usual, during, timeout, later, back.Round(time.Millisecond), most)
-			if during > timeout+slack {
+			if during > timeout+busy {
 				t.Errorf("a call took %s, and Redis may cost %s", during, timeout)
 			}
 		})
@@ -117,7 +116,7 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 	f.redis.start()
 	started := time.Now()
 	for policy, p := range gateways {
-		poll(t, 2*time.Second, "Redis to decide again", func() bool {
+		poll(t, 2*time.Second+busy, "Redis to decide again", func() bool {
 			call(policy)
 			return p.decidedBy("redis")
 		})
@@ -159,7 +158,7 @@ func TestFleetStartsWithoutRedis(t *testing.T) {
 	}
 	f.redis.start()
 	for _, p := range members {
-		took := within(t, 2*time.Second, "the gateway to join", func() bool {
+		took := within(t, 2*time.Second+busy, "the gateway to join", func() bool {
 			p.do("GET", "/v1/models", other, "")
 			return p.decidedBy("redis")
 		})
