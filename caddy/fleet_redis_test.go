@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 			most := 0
 			for i, p := range members {
 				lines := append(p.logged(`"logger":"llm_gateway`), p.logged(`"logger":"http.handlers.llm`)...)
+				lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "following changes of keys") }) // of the start
 				if most = max(most, len(lines)); len(lines) > 2 {
 					t.Errorf("gateway %d wrote %d lines: %s", i, len(lines), strings.Join(lines[:min(len(lines), 6)], "\n"))
 				}

@@ -26,6 +26,7 @@ func TestFleetKeepsItsSecrets(t *testing.T) {
 	}
 	p.configure(strings.Replace(strings.Replace(string(text), "admin unix", "debug\n\tadmin unix", 1), "store redis {", "store redis {\nurl {env.REDIS_URL}", 1))
 	p.run()
+	p.awaitFeed()
 	canary := p.manage("POST", "", `{"name":"canary","team":"red"}`)
 	former := canary.Key
 	canary = p.manage("POST", canary.ID+"/rotate", `{"grace":"1h"}`)
@@ -63,6 +64,7 @@ func TestFleetKeepsItsSecrets(t *testing.T) {
 			t.Errorf("the config does not show %s: %s", placeholder, config)
 		}
 	}
+	use() // so that the keys are known, whatever the gateway has heard of their changes meanwhile
 	f.redis.kill()
 	f.postgres.kill()
 	poll(t, 10*time.Second, "the gateway to be without both", func() bool {

@@ -82,9 +82,13 @@ func (f *fleet) member(database string) *process {
 	p.configure(site(f.global+"\n\t\tdatabase "+database+"\n\t\tstore redis {\n"+f.store+"\n\t\t}", f.chain))
 	f.t.Cleanup(func() {
 		client.CloseIdleConnections() // a server waits for those on which nothing was sent yet
-		if p.cmd != nil {
-			p.stop()
+		if p.cmd == nil {
+			return
 		}
+		if log := p.out.String(); f.t.Failed() {
+			f.t.Logf("the gateway at %s wrote at last:\n%s", p.URL, log[max(0, len(log)-4000):])
+		}
+		p.stop()
 	})
 	return p
 }
@@ -96,7 +100,16 @@ func (f *fleet) joinMany(n int) []*process {
 	for i := range members {
 		members[i] = f.join()
 	}
+	for _, p := range members {
+		p.awaitFeed()
+	}
 	return members
+}
+
+// awaitFeed waits until a gateway follows changes of keys, which begins with forgetting those that it has read.
+func (p *process) awaitFeed() {
+	p.t.Helper()
+	poll(p.t, 20*time.Second, "the gateway to follow changes of keys", func() bool { return len(p.logged("following changes of keys")) > 0 })
 }
 
 // kill is kill -9.

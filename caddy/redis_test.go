@@ -55,7 +55,7 @@ func newRedis(t *testing.T) *redisServer {
 func (s *redisServer) start() {
 	s.t.Helper()
 	s.cmd = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--requirepass", redisPassword,
-		"--save", "", "--appendonly", "no", "--rdbcompression", "no")
+		"--save", "", "--appendonly", "no", "--rdbcompression", "no", "--repl-diskless-sync-delay", "0")
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}

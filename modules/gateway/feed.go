@@ -28,11 +28,13 @@ func (k *Keyring) follow(ctx context.Context, feed KeyFeed) {
 			k.log.Warn("the key store is out of reach; known keys go on working, and changes made elsewhere are not seen until it is back", zap.Error(err))
 		},
 		func() {
+			k.forgetAll()
 			if lost {
 				lost = false
 				k.log.Info("the key store is back")
+				return
 			}
-			k.forgetAll()
+			k.log.Info("following changes of keys made by other gateways")
 		})
 	if ctx.Err() == nil {
 		k.log.Error("following changes of keys", zap.Error(err))
