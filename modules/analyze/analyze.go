@@ -4,6 +4,7 @@
 package analyze
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -59,14 +60,9 @@ func (h *Handler) Cleanup() error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	call := h.app.Enter(w, r)
 	defer call.Leave()
-	var serve func(*gateway.Call, http.ResponseWriter, *http.Request, caddyhttp.Handler) error
+	sent := call.Meet(h)
 	switch call.Surface {
-	case gateway.AnalyzePrompt:
-		serve = h.servePrompt
-	case gateway.AnalyzeProviders:
-		serve = h.serveProviders
-	case gateway.AnalyzeStats:
-		serve = h.serveStats
+	case gateway.AnalyzePrompt, gateway.AnalyzeProviders, gateway.AnalyzeStats:
 	default:
 		return next.ServeHTTP(w, r)
 	}
@@ -74,20 +70,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		w.Header().Set("Allow", call.Surface.Method)
 		return call.Fail(w, r, dialect.Errorf(dialect.MethodNotAllowed, "this path takes %s only", call.Surface.Method))
 	}
-	return serve(call, w, r, next)
-}
-
-func (h *Handler) servePrompt(call *gateway.Call, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := h.prepare(call, r); err != nil {
-		return call.Fail(w, r, err)
+	switch call.Surface {
+	case gateway.AnalyzeProviders:
+		return h.serveProviders(call, w, r)
+	case gateway.AnalyzeStats:
+		return h.serveStats(call, w, r)
+	}
+	if !sent {
+		if err := h.prepare(call, r, h.choices.resolve); err != nil {
+			return call.Fail(w, r, err)
+		}
 	}
 	err := next.ServeHTTP(w, r)
 	h.stats.count(call.Cache, time.Since(call.Started))
 	return err
 }
 
+// Scout prepares a structured prompt, unless its provider would have to be asked for its models first.
+func (h *Handler) Scout(call *gateway.Call, r *http.Request) bool {
+	return call.Surface != gateway.AnalyzePrompt || r.Method == call.Surface.Method && h.prepare(call, r, h.choices.known) == nil
+}
+
 // prepare reads the request and tells the call how to go on.
-func (h *Handler) prepare(call *gateway.Call, r *http.Request) *dialect.Error {
+func (h *Handler) prepare(call *gateway.Call, r *http.Request, resolve func(ctx context.Context, name string) (target, *dialect.Error)) *dialect.Error {
 	if err := call.Parse(r); err != nil {
 		return onSurface(err)
 	}
@@ -99,7 +104,7 @@ func (h *Handler) prepare(call *gateway.Call, r *http.Request) *dialect.Error {
 	if a.schema, err = h.schemas.of(&req); err != nil {
 		return err
 	}
-	target, err := h.choices.resolve(r.Context(), req.provider)
+	target, err := resolve(r.Context(), req.provider)
 	if err != nil {
 		return err
 	}
@@ -143,4 +148,5 @@ var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ gateway.Scout               = (*Handler)(nil)
 )

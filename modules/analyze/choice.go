@@ -129,6 +129,14 @@ func (c *choices) resolve(ctx context.Context, name string) (target, *dialect.Er
 	return c.targetAt(found.ask, models[0]), nil
 }
 
+// known is resolve for names whose target needs no question.
+func (c *choices) known(_ context.Context, name string) (target, *dialect.Error) {
+	if found, ok := c.byName[name]; ok && found.ask == nil {
+		return found.target, nil
+	}
+	return target{}, invalid("llm_provider", "llm_provider %q is not known yet", clip(name, 64))
+}
+
 // names lists what llm_provider may say, auto first.
 func (c *choices) names() []string {
 	names := make([]string, 0, len(c.byName))

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
@@ -19,7 +17,7 @@ type providerState struct {
 	Models  []string `json:"models"`
 }
 
-func (h *Handler) serveProviders(call *gateway.Call, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (h *Handler) serveProviders(call *gateway.Call, w http.ResponseWriter, r *http.Request) error {
 	return call.ServeJSON(w, http.StatusOK, map[string]any{"providers": h.choices.states(r.Context())})
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -83,7 +82,7 @@ func round(x float64, digits int) float64 {
 	return math.Round(x*scale) / scale
 }
 
-func (h *Handler) serveStats(call *gateway.Call, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (h *Handler) serveStats(call *gateway.Call, w http.ResponseWriter, r *http.Request) error {
 	kept, err := h.app.Answers().AnswerStats(r.Context())
 	if err != nil {
 		return call.Fail(w, r, &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the cache does not answer now; try again", Cause: err})

@@ -111,6 +111,7 @@ func (c *Cache) checkWords() error {
 func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	call := c.app.Enter(w, r)
 	defer call.Leave()
+	sent := call.Meet(c)
 	if call.Surface.Operation == "" || r.Method != call.Surface.Method {
 		return next.ServeHTTP(w, r)
 	}
@@ -121,7 +122,11 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return call.Fail(w, r, err)
 	}
 	asked := parseControl(r.Header["Cache-Control"])
-	key, ok := c.key(call, r)
+	key, ok := call.Ahead.Key, true
+	if !sent {
+		call.Ahead.Looked = false
+		key, ok = c.key(call, r)
+	}
 	if !ok || asked.noStore {
 		if asked.onlyIfCached {
 			return call.Fail(w, r, errOnlyIfCached)
@@ -133,6 +138,18 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return c.serve(w, r, next, call, key, asked)
 }
 
+// Scout names the call's answer, unless the client wants none that is kept.
+func (c *Cache) Scout(call *gateway.Call, r *http.Request) bool {
+	if r.Method != call.Surface.Method || call.Parse(r) != nil || call.Resolve() != nil {
+		return false
+	}
+	if asked := parseControl(r.Header["Cache-Control"]); asked.noStore || asked.noCache {
+		return false
+	}
+	call.Ahead.Key, call.Ahead.Keyed = c.key(call, r)
+	return call.Ahead.Keyed
+}
+
 var errOnlyIfCached = dialect.Errorf(dialect.OnlyIfCachedMiss, "no answer to this call is cached, and only-if-cached forbids to ask for one")
 
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, asked control) error {
@@ -142,7 +159,13 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		}
 		return c.alone(w, r, next, call, key, asked, "request")
 	}
-	if answer := c.lookup(r.Context(), key, asked); answer != nil {
+	var answer *gateway.Answer
+	if call.Ahead.Looked {
+		answer = asked.fresh(call.Ahead.Answer)
+	} else {
+		answer = c.lookup(r.Context(), key, asked)
+	}
+	if answer != nil {
 		return c.serveHit(w, r, call, answer)
 	}
 	if asked.onlyIfCached {
@@ -183,10 +206,7 @@ func (c *Cache) lookup(ctx context.Context, key gateway.AnswerKey, asked control
 		c.log.Debug("reading answer", zap.Error(err))
 		return nil
 	}
-	if answer == nil || asked.maxAge >= 0 && time.Since(answer.Created) > asked.maxAge {
-		return nil
-	}
-	return answer
+	return asked.fresh(answer)
 }
 
 func (c *Cache) serveHit(w http.ResponseWriter, r *http.Request, call *gateway.Call, answer *gateway.Answer) error {
@@ -236,4 +256,5 @@ var (
 	_ caddy.Provisioner           = (*Cache)(nil)
 	_ caddy.Validator             = (*Cache)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Cache)(nil)
+	_ gateway.Scout               = (*Cache)(nil)
 )

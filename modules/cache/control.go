@@ -38,6 +38,14 @@ func parseControl(values []string) control {
 	return asked
 }
 
+// fresh is the answer, unless it is older than the client wants.
+func (c control) fresh(answer *gateway.Answer) *gateway.Answer {
+	if answer == nil || c.maxAge >= 0 && time.Since(answer.Created) > c.maxAge {
+		return nil
+	}
+	return answer
+}
+
 // setHeaders says how the cache took part: as RFC 9211 has it, and in one plain word.
 func setHeaders(h http.Header, word, status string) {
 	h["X-Cache"] = []string{word}

@@ -51,6 +51,8 @@ type Call struct {
 	// Rescue, where set, may answer a call in place of a failure. It says whether it did.
 	Rescue func(w http.ResponseWriter, r *http.Request, failure *dialect.Error) (served bool, err error)
 
+	// Ahead is what was done for the call before its limits were decided on.
+	Ahead Ahead
 	// Claims are all limits that were asked so far, with what was found.
 	Claims []Claim
 

@@ -58,8 +58,16 @@ type Limiter interface {
 	// An error means that the limiter could not decide.
 	Admit(ctx context.Context, claims []Claim) (denied int, err error)
 	// Settle ends an admitted call: concurrency is given back, tokens are corrected from Cost to Actual.
-	// It must be called exactly once for each admission, unless Cancel is.
+	// It must be called exactly once for each admission, unless Cancel is. A later decision of this limiter knows of it.
 	Settle(ctx context.Context, claims []Claim)
 	// Cancel takes an admission back as if it had never been made, because a later limit refused the call.
 	Cancel(ctx context.Context, claims []Claim)
+}
+
+// LookingLimiter is implemented by limiters that are asked over a network, where the answers are kept as well: a decision and the
+// search for an answer are one round trip then.
+type LookingLimiter interface {
+	Limiter
+	// AdmitAndLook is Admit, and looks for a fresh answer. looked is false where it could not tell, which is no error: ask the store.
+	AdmitAndLook(ctx context.Context, claims []Claim, key AnswerKey) (denied int, answer *Answer, looked bool, err error)
 }

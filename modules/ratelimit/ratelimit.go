@@ -33,8 +33,9 @@ type RateLimit struct {
 	// Limits are this handler's own. Default: none, so that only keys' own limits hold.
 	Limits []Limit `json:"limits,omitempty"`
 
-	app *gateway.App
-	log *zap.Logger
+	app    *gateway.App
+	log    *zap.Logger
+	scouts gateway.Scouts
 }
 
 // Limit is one limit of the config.
@@ -107,7 +108,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if len(claims) == 0 {
 		return next.ServeHTTP(w, r)
 	}
-	denied, admitErr := l.app.Limiter().Admit(r.Context(), claims)
+	denied, admitErr := l.admit(call, r, claims)
 	var failure *dialect.Error
 	if errors.As(admitErr, &failure) {
 		return call.Fail(w, r, failure)
@@ -129,7 +130,19 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return call.Fail(w, r, refusal(refused, now))
 	}
 	defer l.settle(r, call, claims)
+	defer l.scouts.Learn(call)
 	return next.ServeHTTP(w, r)
+}
+
+// admit has the limiter decide, and look for the call's answer on the way where that saves a round trip.
+func (l *RateLimit) admit(call *gateway.Call, r *http.Request, claims []gateway.Claim) (denied int, err error) {
+	limiter := l.app.Limiter()
+	looking, ok := limiter.(gateway.LookingLimiter)
+	if !ok || call.Ahead.Looked || !l.scouts.Send(call, r) {
+		return limiter.Admit(r.Context(), claims)
+	}
+	denied, call.Ahead.Answer, call.Ahead.Looked, err = looking.AdmitAndLook(r.Context(), claims, call.Ahead.Key)
+	return denied, err
 }
 
 // settle gives back what was not used. It outlives the client, who may be gone.

@@ -58,21 +58,12 @@ func newAnswers(client *Client, first func() gateway.AnswerStore, maxBytes int64
 
 // Answer finds a fresh answer: in the first level, else in Redis with one round trip.
 func (a *Answers) Answer(ctx context.Context, key gateway.AnswerKey) (*gateway.Answer, error) {
-	level := a.level.Load()
-	if answer := level.answer(ctx, key); answer != nil && a.now().Before(answer.Expires) {
-		return answer, nil
+	look := a.look(ctx, key)
+	if look.answer != nil {
+		return look.answer, nil
 	}
-	a.watch()
-	name := answerName(key)
-	changes := level.changes(key)
-	answer, err := a.fetch(ctx, key, name)
-	if answer == nil || !a.now().Before(answer.Expires) {
-		return nil, err
-	}
-	if level != nil && level.watches.of(ctx, name) != nil {
-		level.keep(ctx, key, changes, answer)
-	}
-	return answer, nil
+	answer, err := a.fetch(ctx, key, look.name)
+	return look.keep(ctx, answer), err
 }
 
 // StaleAnswer finds an answer that Redis holds, fresh or not.
@@ -84,13 +75,18 @@ func (a *Answers) StaleAnswer(ctx context.Context, key gateway.AnswerKey) (*gate
 	return answer, nil
 }
 
-// fetch reads what Redis holds. What is no answer to the key is deleted.
+// fetch reads what Redis holds.
 func (a *Answers) fetch(ctx context.Context, key gateway.AnswerKey, name string) (*gateway.Answer, error) {
 	var frame []byte
 	err := a.client.Do(ctx, func(ctx context.Context, rdb goredis.UniversalClient) (err error) {
 		frame, err = rdb.Get(ctx, name).Bytes()
 		return err
 	})
+	return a.read(ctx, key, name, frame, err)
+}
+
+// read makes an answer of what Redis said. What is no answer to the key is deleted.
+func (a *Answers) read(ctx context.Context, key gateway.AnswerKey, name string, frame []byte, err error) (*gateway.Answer, error) {
 	if errors.Is(err, goredis.Nil) {
 		return nil, nil
 	}

@@ -68,7 +68,7 @@ func (l *Limiter) end(claims []gateway.Claim) *admission {
 	return call
 }
 
-// Settle ends an admitted call; see [gateway.Limiter]. Tokens that were reserved and not used go back to the moment of the
+// Settle ends an admitted call; see [gateway.Limiter]. It does not wait for Redis. Tokens that were reserved and not used go back to the moment of the
 // reservation; tokens used beyond it count from now, even if that is more than N. What cannot be told to Redis stays charged until
 // it leaves its window, and slots until their lease runs out.
 func (l *Limiter) Settle(ctx context.Context, claims []gateway.Claim) {
@@ -112,6 +112,7 @@ func (l *Limiter) Cancel(ctx context.Context, claims []gateway.Claim) {
 
 // correct gives units back, or charges what is below zero on top.
 func (l *Limiter) correct(ctx context.Context, call *admission, units func(*window) int64) {
+	ctx = context.WithoutCancel(ctx)
 	var scripts []invocation
 	for windows := range tenants(call.windows) {
 		for i := range windows {
@@ -124,10 +125,15 @@ func (l *Limiter) correct(ctx context.Context, call *admission, units func(*wind
 	if len(scripts) == 0 {
 		return
 	}
-	_ = l.run(ctx, scripts) // what a failure means is in Settle's comment
+	keys := make([]string, len(call.windows))
 	for i := range call.windows {
-		l.denials.forget(call.windows[i].key)
+		keys[i] = call.windows[i].key
 	}
+	l.settler.settle(ctx, settlement{scripts, keys, func() {
+		for _, key := range keys {
+			l.denials.forget(key)
+		}
+	}})
 }
 
 // settling is the call of scripts/settle.lua for those of a tenant's windows that have units to correct.

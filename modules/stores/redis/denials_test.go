@@ -43,7 +43,7 @@ func TestUnitsThatComeBackEndARefusalAtOnce(t *testing.T) {
 	call := admit(t, l, -1, tokens("key:a", 100, 80, time.Minute))
 	admit(t, l, 0, tokens("key:a", 100, 30, time.Minute))
 	call[0].Actual = 10
-	l.Settle(t.Context(), call)
+	settled{l}.Settle(t.Context(), call)
 	admit(t, l, -1, tokens("key:a", 100, 30, time.Minute))
 }
 

@@ -126,6 +126,7 @@ func TestARedisThatIsKilledAndComesBackEmptyIsUsedAgain(t *testing.T) {
 	if logs.Len() > 2 {
 		t.Errorf("%d lines in the log, want 2 at most: %v", logs.Len(), logs.All())
 	}
+	l.settler.flush()
 	if n, _ := s.do("ZCARD", "rate_limit:{team:x}:key:a:concurrency").Int(); n != 0 {
 		t.Errorf("%d slots are held and nobody calls", n)
 	}

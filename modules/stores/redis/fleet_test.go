@@ -161,7 +161,7 @@ func TestAClusterDecidesOnAKeyAndItsTeamTogether(t *testing.T) {
 		}
 		for _, claims := range open {
 			claims[1].Actual = 4
-			l.Settle(t.Context(), claims)
+			settled{l}.Settle(t.Context(), claims)
 		}
 		if got := admit(t, l, -1, of(team, tokens("key:1"+team, 1e6, 10, time.Hour), concurrency(team, 5))...); got[1].Remaining != 4 || got[0].Remaining != 1e6-10-4*int64(len(open)) {
 			t.Errorf("remaining %d and %d", got[0].Remaining, got[1].Remaining)

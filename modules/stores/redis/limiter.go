@@ -38,12 +38,14 @@ type Limiter struct {
 
 	calls   calls
 	denials *denials
+	settler *settler
+	answers *Answers // which decisions are asked together with; nil where there are none
 	ctx     context.Context
 	stop    context.CancelFunc
 	renewal sync.WaitGroup
 }
 
-var _ gateway.Limiter = (*Limiter)(nil)
+var _ gateway.LookingLimiter = (*Limiter)(nil)
 
 // newLimiter makes a limiter over a client, which stays the caller's. shadow counts what this process admits, and decides where the
 // policy is [Local]. Nothing is asked of Redis, and no goroutine runs, before the limiter is used.
@@ -57,27 +59,77 @@ func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter 
 	if policy == Local {
 		l.shadow = shadow
 	}
+	l.settler = newSettler(func(ctx context.Context, scripts []invocation) error { return l.run(ctx, scripts, nil) })
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	client.Watch(l.observeMode)
 	return l
 }
 
+// askedAgain is how often a refusal is asked for again. While some calls' units are awaited, other calls' units are on their way.
+const askedAgain = 5
+
 // Admit decides on all claims at once; see [gateway.Limiter]. It takes no longer than the client's timeout, whatever ctx says, so
-// that a caller who leaves does not leave a decision half known.
+// that a caller who leaves does not leave a decision half known. A refusal by a window that units are on their way back to is asked for
+// again once they have arrived.
 func (l *Limiter) Admit(ctx context.Context, claims []gateway.Claim) (int, error) {
+	return l.admit(ctx, claims, nil)
+}
+
+// AdmitAndLook decides, and looks for an answer in the same round trip; see [gateway.LookingLimiter].
+func (l *Limiter) AdmitAndLook(ctx context.Context, claims []gateway.Claim, key gateway.AnswerKey) (denied int, answer *gateway.Answer, looked bool, err error) {
+	if l.answers == nil {
+		denied, err = l.Admit(ctx, claims)
+		return denied, nil, false, err
+	}
+	first := l.answers.look(ctx, key)
+	if first.answer != nil {
+		denied, err = l.Admit(ctx, claims)
+		return denied, first.answer, true, err
+	}
+	second := first // on the heap, where the first need not be
+	if denied, err = l.admit(ctx, claims, &second); err == nil && denied < 0 && second.get != nil {
+		answer, looked = second.found(ctx)
+	}
+	return denied, answer, looked, err
+}
+
+func (l *Limiter) admit(ctx context.Context, claims []gateway.Claim, look *look) (int, error) {
 	if err := check(claims); err != nil || len(claims) == 0 {
 		return -1, err
 	}
-	if denied := l.denials.find(claims, l.clock()); denied >= 0 {
-		return denied, nil
+	idle := l.settler.idle()
+	if idle {
+		if denied := l.denials.find(claims, l.clock()); denied >= 0 {
+			return denied, nil
+		}
 	}
 	call := l.newAdmission(claims)
-	denied, err := l.ask(ctx, call, claims)
+	if !idle && l.settler.about(call.windows) == nil {
+		if denied := l.denials.find(claims, l.clock()); denied >= 0 {
+			return denied, nil
+		}
+	}
+	before := l.settler.changes(call.windows)
+	denied, err := l.ask(ctx, call, claims, look)
+	for again := 0; denied >= 0 && again < askedAgain; again++ {
+		told := l.settler.about(call.windows)
+		if told == nil && l.settler.changes(call.windows) == before {
+			break
+		}
+		if told != nil {
+			<-told
+		}
+		before = l.settler.changes(call.windows)
+		denied, err = l.ask(ctx, call, claims, nil)
+	}
 	switch {
 	case err != nil:
 		return l.without(ctx, call, claims, err)
 	case denied >= 0:
 		l.denials.keep(claims, denied, l.clock())
+		if l.settler.changes(call.windows) != before { // units have come back since, whose arrival forgot nothing
+			l.denials.forget(keyOf(&claims[denied]))
+		}
 		return denied, nil
 	}
 	call.charged = true
@@ -91,6 +143,7 @@ func (l *Limiter) Close() {
 	l.calls.mu.Lock()
 	l.stop()
 	l.calls.mu.Unlock()
+	l.settler.close()
 	l.renewal.Wait()
 }
 
@@ -102,20 +155,20 @@ func (l *Limiter) time() any {
 	return ""
 }
 
-// run asks Redis.
-func (l *Limiter) run(ctx context.Context, calls []invocation) error {
+// run asks Redis, and looks for an answer on the way where look is not nil.
+func (l *Limiter) run(ctx context.Context, calls []invocation, look *look) error {
 	return l.client.Do(context.WithoutCancel(ctx), func(ctx context.Context, rdb goredis.UniversalClient) error {
-		return run(ctx, rdb, calls)
+		return run(ctx, rdb, calls, look.command(ctx))
 	})
 }
 
 // ask has scripts/admit.lua decide, and writes what it says into call and claims.
-func (l *Limiter) ask(ctx context.Context, call *admission, claims []gateway.Claim) (int, error) {
+func (l *Limiter) ask(ctx context.Context, call *admission, claims []gateway.Claim, look *look) (int, error) {
 	var scripts []invocation
 	for windows := range tenants(call.windows) {
 		scripts = append(scripts, l.admitting(ctx, call, windows, claims))
 	}
-	err := l.run(ctx, scripts)
+	err := l.run(ctx, scripts, look)
 	if err != nil && len(scripts) == 1 {
 		return -1, err
 	}
@@ -222,7 +275,7 @@ func (l *Limiter) takeBack(ctx context.Context, call *admission, claims []gatewa
 	}
 	if len(scripts) > 0 {
 		// Where this fails, the units stay charged until they leave their window: too little is granted, never too much.
-		_ = l.run(ctx, scripts)
+		_ = l.run(ctx, scripts, nil)
 	}
 }
 

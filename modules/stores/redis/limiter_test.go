@@ -71,13 +71,13 @@ func TestADecisionOverAllLimitsOfATenantIsOneOperation(t *testing.T) {
 	if got := since(); got != 1 {
 		t.Errorf("admitting took %d operations, want 1", got)
 	}
-	l.Settle(t.Context(), claims)
+	settled{l}.Settle(t.Context(), claims)
 	if got := since(); got > 3 { // one more, or two where the server had not seen the script
 		t.Errorf("admitting and settling took %d operations, want 2", got)
 	}
 	since = s.counting()
 	claims = admit(t, l, -1, of("team:x", requests("key:a", 100, time.Minute))...)
-	l.Settle(t.Context(), claims)
+	settled{l}.Settle(t.Context(), claims)
 	if got := since(); got != 1 {
 		t.Errorf("a call with nothing to correct took %d operations, want 1", got)
 	}
@@ -126,9 +126,9 @@ func TestEveryKeyExpires(t *testing.T) {
 			t.Fatal(err)
 		} else if denied < 0 && i%3 == 0 {
 			claims[1].Actual = int64(i)
-			l.Settle(t.Context(), claims)
+			settled{l}.Settle(t.Context(), claims)
 		} else if denied < 0 && i%3 == 1 {
-			l.Cancel(t.Context(), claims)
+			settled{l}.Cancel(t.Context(), claims)
 		}
 	}
 	l.renew(t.Context())
@@ -175,9 +175,9 @@ func TestAScriptThatTheServerHasLostIsLoadedAgain(t *testing.T) {
 		s.do("SCRIPT", "FLUSH")
 		l.renew(t.Context())
 		s.do("SCRIPT", "FLUSH")
-		l.Settle(t.Context(), one)
+		settled{l}.Settle(t.Context(), one)
 		s.do("SCRIPT", "FLUSH") // of two tenants, in one pipeline
-		l.Cancel(t.Context(), admit(t, l, -1, requests("key:a", 5, time.Minute), requests("key:b", 5, time.Minute)))
+		settled{l}.Cancel(t.Context(), admit(t, l, -1, requests("key:a", 5, time.Minute), requests("key:b", 5, time.Minute)))
 	}
 	if got := admit(t, l, -1, requests("key:a", 5, time.Minute), tokens("key:a", 1000, 10, time.Minute)); got[0].Remaining != 4 {
 		t.Errorf("%d remaining, want 4", got[0].Remaining)
@@ -199,20 +199,20 @@ func TestAResetIsSeenAndALateSettlementChangesNothing(t *testing.T) {
 			s.do("DEL", key)
 		}
 		old[0][0].Actual = actual
-		l.Settle(t.Context(), old[0])
+		settled{l}.Settle(t.Context(), old[0])
 		if keys := s.keys("rate_limit:*"); len(keys) != 0 {
 			t.Errorf("settling made %v", keys)
 		}
 		fresh := admit(t, l, -1, call()...)
 		old[1][0].Actual = actual
-		l.Settle(t.Context(), old[1])
-		l.Cancel(t.Context(), old[2])
+		settled{l}.Settle(t.Context(), old[1])
+		settled{l}.Cancel(t.Context(), old[2])
 		got := admit(t, l, -1, call()...)
 		if got[0].Remaining != 400 || got[1].Remaining != 1 || got[2].Remaining != 19_998 {
 			t.Errorf("remaining %d, %d, %d; want 400, 1, 19998", got[0].Remaining, got[1].Remaining, got[2].Remaining)
 		}
-		l.Cancel(t.Context(), fresh)
-		l.Cancel(t.Context(), got)
+		settled{l}.Cancel(t.Context(), fresh)
+		settled{l}.Cancel(t.Context(), got)
 	}
 	if got := s.do("GET", "other").Val(); got != "untouched" {
 		t.Errorf("the reset has touched another key: %v", got)
@@ -248,7 +248,7 @@ func TestACallerWhoLeavesDoesNotLeaveADecisionHalfKnown(t *testing.T) {
 	if denied, err := l.Admit(ctx, claims); denied >= 0 || err != nil {
 		t.Fatalf("denied %d, error %v", denied, err)
 	}
-	l.Cancel(ctx, claims)
+	settled{l}.Cancel(ctx, claims)
 	if got := admit(t, l, -1, requests("key:a", 3, time.Minute)); got[0].Remaining != 2 {
 		t.Errorf("%d remaining, want 2", got[0].Remaining)
 	}
@@ -260,7 +260,7 @@ func TestARingCostsNoMoreThanItsUse(t *testing.T) {
 	clock := new(fakeClock)
 	advance := withClock(t, l, clock)
 	for range 3000 { // ten in the window at any time
-		l.Settle(t.Context(), admit(t, l, -1, requests("key:a", 1000, 10*time.Minute)))
+		settled{l}.Settle(t.Context(), admit(t, l, -1, requests("key:a", 1000, 10*time.Minute)))
 		advance(time.Minute)
 	}
 	if n, _ := s.do("STRLEN", "rate_limit:{key:a}:key:a:requests:600").Int(); n > 52+16*16 {

@@ -184,12 +184,14 @@ func newState(s *Store, url string, inner gateway.Store, log *zap.Logger) (*stat
 	if err != nil {
 		return nil, err
 	}
-	return &state{
+	state := &state{
 		client:  client,
 		limiter: newLimiter(client, s.OnError, inner.Limiter()),
 		answers: newAnswers(client, firstLevel(inner, s.L1Size), maxAnswer, log),
 		inner:   inner,
-	}, nil
+	}
+	state.limiter.answers = state.answers
+	return state, nil
 }
 
 // Destruct closes everything, with its last user.

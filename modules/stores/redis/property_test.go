@@ -23,7 +23,7 @@ type comparison struct {
 	// in the windows of those that had granted it, of which the oracle knows nothing.
 	steady bool
 
-	limiter *Limiter
+	limiter settled
 	oracle  *oracle
 	clock   *fakeClock
 	advance func(time.Duration)
@@ -32,11 +32,11 @@ type comparison struct {
 
 func (c *comparison) run(t *rapid.T) {
 	c.server.do("FLUSHALL")
-	c.limiter = newLimiter(c.client, Deny, nil)
+	c.limiter = settled{newLimiter(c.client, Deny, nil)}
 	c.limiter.denials = newDenials(0)
 	defer c.limiter.Close()
 	c.clock = new(fakeClock)
-	c.advance = withClock(c.server.t, c.limiter, c.clock)
+	c.advance = withClock(c.server.t, c.limiter.Limiter, c.clock)
 	c.oracle, c.open = newOracle(), make(map[int][]gateway.Claim)
 	actions := map[string]func(*rapid.T){
 		"admit": func(t *rapid.T) { c.admit(t, c.claims.Draw(t, "claims")) },

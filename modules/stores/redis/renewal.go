@@ -66,7 +66,7 @@ func (l *Limiter) renew(ctx context.Context) {
 	for key := range byKey {
 		flush(key)
 	}
-	if l.run(ctx, scripts) != nil {
+	if l.run(ctx, scripts, nil) != nil {
 		return // there is another attempt before they run out
 	}
 	l.endAgain(ctx, held)

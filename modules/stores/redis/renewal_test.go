@@ -31,7 +31,7 @@ func TestARenewalTakesLostSlotsAgainAndNotThoseOfCallsThatHaveEnded(t *testing.T
 	kept, ended := admit(t, l, -1, concurrency("key:a", 2)), admit(t, l, -1, concurrency("key:a", 2))
 	held := l.held()
 	s.do("FLUSHALL")
-	l.Settle(t.Context(), ended)
+	settled{l}.Settle(t.Context(), ended)
 	l.renew(t.Context())
 	if n, _ := s.do("ZCARD", "rate_limit:{key:a}:key:a:concurrency").Int(); n != 1 {
 		t.Errorf("%d slots in use, want 1", n)
@@ -39,7 +39,7 @@ func TestARenewalTakesLostSlotsAgainAndNotThoseOfCallsThatHaveEnded(t *testing.T
 	l.endAgain(t.Context(), held)
 	admit(t, l, -1, concurrency("key:a", 2))
 	admit(t, l, 0, concurrency("key:a", 2))
-	l.Settle(t.Context(), kept)
+	settled{l}.Settle(t.Context(), kept)
 	admit(t, l, -1, concurrency("key:a", 2))
 }
 
@@ -50,7 +50,7 @@ func TestNobodyRenewsWhereNobodyHoldsASlot(t *testing.T) {
 	if l.calls.renewing {
 		t.Error("somebody renews")
 	}
-	l.Settle(t.Context(), admit(t, l, -1, concurrency("key:a", 2)))
+	settled{l}.Settle(t.Context(), admit(t, l, -1, concurrency("key:a", 2)))
 	if !l.calls.renewing || len(l.held()) != 0 {
 		t.Errorf("renewing is %v, %d calls hold slots", l.calls.renewing, len(l.held()))
 	}

@@ -60,14 +60,17 @@ func (i invocation) withText(ctx context.Context) invocation {
 }
 
 // run makes all calls in one round trip, and a second where a server has lost the script. It returns the first error; each call
-// has its own.
-func run(ctx context.Context, rdb goredis.UniversalClient, calls []invocation) error {
-	if len(calls) == 1 {
+// has its own. A command that comes along, where there is one, has its own too, which is not returned.
+func run(ctx context.Context, rdb goredis.UniversalClient, calls []invocation, along goredis.Cmder) error {
+	if len(calls) == 1 && along == nil {
 		_ = rdb.Process(ctx, calls[0])
 	} else {
 		pipe := rdb.Pipeline()
 		for i := range calls {
 			_ = pipe.Process(ctx, calls[i])
+		}
+		if along != nil {
+			_ = pipe.Process(ctx, along)
 		}
 		_, _ = pipe.Exec(ctx)
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,11 +39,24 @@ func openLimiter(t testing.TB, client *Client, policy Policy, shadow gateway.Lim
 	return l
 }
 
+// settled has Redis know of a settlement before it returns, for tests that look at what is left.
+type settled struct{ *Limiter }
+
+func (l settled) Settle(ctx context.Context, claims []gateway.Claim) {
+	l.Limiter.Settle(ctx, claims)
+	l.settler.flush()
+}
+
+func (l settled) Cancel(ctx context.Context, claims []gateway.Claim) {
+	l.Limiter.Cancel(ctx, claims)
+	l.settler.flush()
+}
+
 func TestLimiterBehavesAsALimiter(t *testing.T) {
 	s := startServer(t)
 	storetest.Limiter(t, func(t *testing.T) (gateway.Limiter, func(time.Duration)) {
 		s.do("FLUSHALL")
 		l := openLimiter(t, s.patient(), Deny, nil)
-		return l, withClock(t, l, new(fakeClock))
+		return settled{l}, withClock(t, l, new(fakeClock))
 	})
 }
