@@ -58,7 +58,8 @@ type Limiter interface {
 	// An error means that the limiter could not decide.
 	Admit(ctx context.Context, claims []Claim) (denied int, err error)
 	// Settle ends an admitted call: concurrency is given back, tokens are corrected from Cost to Actual.
-	// It must be called exactly once for each admission, unless Cancel is. A later decision of this limiter knows of it.
+	// It must be called exactly once for each admission, unless Cancel is. A later decision of this limiter knows of it. The answer's
+	// end waits until Settle returns, so it must not wait for a network.
 	Settle(ctx context.Context, claims []Claim)
 	// Cancel takes an admission back as if it had never been made, because a later limit refused the call.
 	Cancel(ctx context.Context, claims []Claim)

@@ -18,9 +18,6 @@ import (
 
 func init() { caddy.RegisterModule(new(RateLimit)) }
 
-// settleTimeout bounds how long a settlement may take once the call is over.
-const settleTimeout = 2 * time.Second
-
 // RateLimit admits a call where every limit allows it: those of this handler, and, in the first such handler that a call
 // meets, those of its key. A refused call counts nowhere.
 type RateLimit struct {
@@ -147,8 +144,7 @@ func (l *RateLimit) admit(call *gateway.Call, r *http.Request, claims []gateway.
 
 // settle gives back what was not used. It outlives the client, who may be gone.
 func (l *RateLimit) settle(r *http.Request, call *gateway.Call, claims []gateway.Claim) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
-	defer cancel()
+	ctx := context.WithoutCancel(r.Context())
 	if call.Refused { // by a limit further on
 		l.app.Limiter().Cancel(ctx, claims)
 		return
