@@ -116,7 +116,7 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	if err != nil {
 		return err
 	}
-	if looksSecret(peek.Model) {
+	if namesSecret(peek.Model) {
 		return &dialect.Error{Kind: dialect.ModelNotFound, Field: "model", Message: "the model is not a name but looks like a credential; put a model's name there"}
 	}
 	c.Model = peek.Model

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -179,6 +180,16 @@ func saneID(id string) bool {
 // looksSecret says whether a client has put a credential where a name belongs. Names are echoed and logged.
 func looksSecret(text string) bool {
 	return hasPrefix(text, KeyPrefix) || hasPrefix(text, AdminKeyPrefix) || hasPrefix(text, "sk-")
+}
+
+// namesSecret says the same of a model's name, of which a part may be a provider's.
+func namesSecret(model string) bool {
+	for part := range strings.SplitSeq(model, "/") {
+		if looksSecret(part) {
+			return true
+		}
+	}
+	return false
 }
 
 func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }

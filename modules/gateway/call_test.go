@@ -211,6 +211,19 @@ func TestTheBodyIsReadOnce(t *testing.T) {
 	}
 }
 
+func TestACredentialInThePlaceOfAModelIsNoName(t *testing.T) {
+	for _, model := range []string{NewSecret(KeyPrefix), "b/" + NewSecret(KeyPrefix), "b/x/" + NewSecret(AdminKeyPrefix), "sk-proj-abc", NewSecret(KeyPrefix) + "/x"} {
+		call, _, r := enter(t, newApp(t), http.MethodPost, "/v1/chat/completions", `{"model":"`+model+`","messages":[]}`)
+		if err := call.Parse(r); err == nil || err.Kind != dialect.ModelNotFound || strings.Contains(err.Error(), model) || call.Model != "" {
+			t.Errorf("%s: %v, and the call's model is %q", model, err, call.Model)
+		}
+	}
+	call, _, r := enter(t, newApp(t), http.MethodPost, "/v1/chat/completions", `{"model":"b/ask-sp_x","messages":[]}`)
+	if err := call.Parse(r); err != nil {
+		t.Errorf("a name that only holds the letters is refused: %v", err)
+	}
+}
+
 func TestABodyThatCannotBeRead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
