@@ -2,6 +2,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -63,22 +64,9 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if call.Preflight(w, r) {
 		return nil
 	}
-	secret, problem := credential(r)
+	key, problem := a.identify(r)
 	if problem != nil {
 		return call.Fail(w, r, problem)
-	}
-	if !gateway.WellFormedKey(secret) { // the key store need not be asked
-		return call.Fail(w, r, errUnknown)
-	}
-	key, err := a.app.Keyring().Find(r.Context(), secret)
-	switch {
-	case errors.Is(err, gateway.ErrKeyNotFound):
-		return call.Fail(w, r, errUnknown)
-	case err != nil:
-		return call.Fail(w, r, &dialect.Error{
-			Kind: dialect.StoreUnavailable, Message: "the key store cannot be reached, so this key cannot be checked; try again",
-			RetryAfter: time.Second, Cause: fmt.Errorf("finding key: %w", err),
-		})
 	}
 	call.Key = key
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -87,6 +75,28 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		repl.Set("http.auth.user.name", key.Name)
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// find finds the key of whoever sent a request.
+func (a *Auth) find(ctx context.Context, r *http.Request) (*gateway.Key, *dialect.Error) {
+	secret, problem := credential(r)
+	if problem != nil {
+		return nil, problem
+	}
+	if !gateway.WellFormedKey(secret) { // the key store need not be asked
+		return nil, errUnknown
+	}
+	key, err := a.app.Keyring().Find(ctx, secret)
+	switch {
+	case errors.Is(err, gateway.ErrKeyNotFound):
+		return nil, errUnknown
+	case err != nil:
+		return nil, &dialect.Error{
+			Kind: dialect.StoreUnavailable, Message: "the key store cannot be reached, so this key cannot be checked; try again",
+			RetryAfter: time.Second, Cause: fmt.Errorf("finding key: %w", err),
+		}
+	}
+	return key, nil
 }
 
 // One sentence serves for unknown, revoked and expired keys, so that an answer tells nothing about a key.

@@ -159,13 +159,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		}
 		return c.alone(w, r, next, call, key, asked, "request")
 	}
-	var answer *gateway.Answer
-	if call.Ahead.Looked {
-		answer = asked.fresh(call.Ahead.Answer)
-	} else {
-		answer = c.lookup(r.Context(), key, asked)
-	}
-	if answer != nil {
+	if answer := c.look(r.Context(), call, key, asked); answer != nil {
 		return c.serveHit(w, r, call, answer)
 	}
 	if asked.onlyIfCached {
@@ -173,7 +167,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		setHeaders(w.Header(), "MISS", "llm_cache; fwd=uri-miss")
 		return call.Fail(w, r, errOnlyIfCached)
 	}
-	f, leads := c.flights.join(key, call)
+	f, leads := c.flights.join(r.Context(), key, call)
 	if !leads {
 		if served, err := c.follow(w, r, call, f); served {
 			return err
@@ -196,6 +190,14 @@ func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	call.Record = &recorder{cache: c, call: call, key: key, release: func() {}}
 	call.Rescue = c.rescue(call, key, nil, asked)
 	return next.ServeHTTP(w, r)
+}
+
+// find finds the call's answer, which may have come with the decision on its limits.
+func (c *Cache) find(ctx context.Context, call *gateway.Call, key gateway.AnswerKey, asked control) *gateway.Answer {
+	if call.Ahead.Looked {
+		return asked.fresh(call.Ahead.Answer)
+	}
+	return c.lookup(ctx, key, asked)
 }
 
 // lookup finds an answer that is fresh enough. A store that fails is a miss: the cache is no reason to refuse a call. The store itself

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -24,6 +25,7 @@ type flight struct {
 	cancel       context.CancelCauseFunc // ends the call upstream; set by the leader before it begins
 	stream       bool
 	includeUsage bool
+	trace        trace.SpanContext // of the leader's request
 
 	mu              sync.Mutex
 	present         int // clients that wait
@@ -39,13 +41,13 @@ type flight struct {
 var errEverybodyLeft = errors.New("everybody who waited has left")
 
 // join finds the flight of a key and adds the caller to it, or begins one that the caller leads.
-func (fs *flights) join(key gateway.AnswerKey, call *gateway.Call) (f *flight, leads bool) {
+func (fs *flights) join(ctx context.Context, key gateway.AnswerKey, call *gateway.Call) (f *flight, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f, ok := fs.byKey[key]; ok && f.board() {
 		return f, false
 	}
-	f = &flight{stream: call.Stream, includeUsage: call.IncludeUsage, present: 1, changed: make(chan struct{})}
+	f = &flight{stream: call.Stream, includeUsage: call.IncludeUsage, present: 1, changed: make(chan struct{}), trace: trace.SpanContextFromContext(ctx)}
 	if fs.byKey == nil {
 		fs.byKey = make(map[gateway.AnswerKey]*flight)
 	}

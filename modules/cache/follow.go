@@ -11,6 +11,8 @@ import (
 // has been sent.
 func (c *Cache) follow(w http.ResponseWriter, r *http.Request, call *gateway.Call, f *flight) (served bool, err error) {
 	defer f.leave()
+	span := startWait(r.Context(), f)
+	defer func() { endWait(span, call, served) }()
 	call.Cache = gateway.CacheCollapsed
 	live := call.Stream && f.stream && call.IncludeUsage == f.includeUsage
 	sent, begun := 0, false

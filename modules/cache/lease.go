@@ -27,8 +27,7 @@ func (c *Cache) lease(ctx context.Context, key gateway.AnswerKey, asked control)
 		if waited { // whoever had it gave up, and somebody else tries: not one after the other
 			return func() {}, nil
 		}
-		leaser.Await(ctx, key)
-		if answer = c.lookup(ctx, key, asked); answer != nil {
+		if answer = c.await(ctx, leaser, key, asked); answer != nil {
 			return func() {}, answer
 		}
 	}

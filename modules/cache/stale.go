@@ -22,7 +22,7 @@ func (c *Cache) rescue(call *gateway.Call, key gateway.AnswerKey, f *flight, ask
 		default: // what is the call's own fault stays its own
 			return false, nil
 		}
-		answer, err := store.StaleAnswer(r.Context(), key)
+		answer, err := lookStale(r.Context(), store, key)
 		if answer == nil || err != nil {
 			return false, nil
 		}

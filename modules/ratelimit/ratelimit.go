@@ -135,10 +135,14 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 func (l *RateLimit) admit(call *gateway.Call, r *http.Request, claims []gateway.Claim) (denied int, err error) {
 	limiter := l.app.Limiter()
 	looking, ok := limiter.(gateway.LookingLimiter)
-	if !ok || call.Ahead.Looked || !l.scouts.Send(call, r) {
-		return limiter.Admit(r.Context(), claims)
+	ahead := ok && !call.Ahead.Looked && l.scouts.Send(call, r)
+	ctx, span := gateway.StartSpan(r.Context(), "llm_rate_limit")
+	if ahead {
+		denied, call.Ahead.Answer, call.Ahead.Looked, err = looking.AdmitAndLook(ctx, claims, call.Ahead.Key)
+	} else {
+		denied, err = limiter.Admit(ctx, claims)
 	}
-	denied, call.Ahead.Answer, call.Ahead.Looked, err = looking.AdmitAndLook(r.Context(), claims, call.Ahead.Key)
+	endSpan(span, claims, denied, err)
 	return denied, err
 }
 
