@@ -198,9 +198,13 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Targ
 	}
 	call.Attempts++
 	call.Provider, call.Upstream = target.Provider, target.Model
+	ctx, span := startAttempt(r.Context(), target.Provider, a)
 	start := time.Now()
-	reply, err := target.Upstream().Provider.Send(r.Context(), a)
+	reply, err := target.Upstream().Provider.Send(ctx, a)
 	took := time.Since(start)
+	if span.IsRecording() {
+		traceReply(span, reply, err, took)
+	}
 	call.UpstreamFor += took
 	if err != nil || reply.Stream == nil {
 		p.finish(call, target.Upstream(), err, took)

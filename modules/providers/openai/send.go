@@ -148,6 +148,7 @@ func schemaEdit(body []byte, form string) (dialect.Edit, bool) {
 
 func (p *Provider) post(ctx context.Context, path string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
 	base := p.base()
+	traceServer(ctx, base)
 	u := *base
 	u.Path += path
 	req := (&http.Request{
