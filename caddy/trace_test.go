@@ -23,11 +23,11 @@ const (
 	answerCanary = "canary of an answer"
 )
 
-// tracingSite is a site with tracing whose provider down never answers. The model both leads there first.
-func tracingSite(up *upstream) string {
-	global := up.provider() + "\n\t\tprovider down openai {\n\t\t\tbase_url " + up.URL + "/down\n\t\t\tapi_key {env.UP_KEY}\n\t\t}\n" +
+// tracingSite is a site with tracing, a store and handlers, whose provider down never answers. The model both leads there first.
+func tracingSite(up *upstream, store, handlers string) string {
+	global := store + up.provider() + "\n\t\tprovider down openai {\n\t\t\tbase_url " + up.URL + "/down\n\t\t\tapi_key {env.UP_KEY}\n\t\t}\n" +
 		"\t\tmodel both {\n\t\t\ttarget down/x\n\t\t\tfallback up/y\n\t\t}"
-	return site(global, "\ttracing {\n\t\tspan gateway\n\t\tspan_attributes {\n\t\t\tllm.key {http.llm.key}\n\t\t\tllm.cache {http.llm.cache}\n\t\t}\n\t}\n\tllm")
+	return site(global, "\ttracing {\n\t\tspan gateway\n\t\tspan_attributes {\n\t\t\tllm.key {http.llm.key}\n\t\t\tllm.cache {http.llm.cache}\n\t\t}\n\t}\n"+handlers)
 }
 
 // tracedUpstream answers with canaries, in the way that the prompt asks for.
@@ -82,7 +82,7 @@ func attemptOf(operation, provider, model string, stream bool, more map[string]a
 
 func TestATraceTellsWhatBecameOfACall(t *testing.T) {
 	up, c := tracedUpstream(t), newCollector(t)
-	p := start(t, tracingSite(up), append(c.env(), upKey)...)
+	p := start(t, tracingSite(up, "", "llm"), append(c.env(), upKey)...)
 	key := p.newKey(map[string]any{"name": "canary"})
 	spent := p.newKey(map[string]any{"name": "spent", "limits": []string{"1/1h"}})
 	p.do("POST", chatPath, spent, tracedPrompt("m", "spend", ""))
@@ -202,7 +202,7 @@ func steady(t *testing.T, span *tracepb.Span) map[string]any {
 
 func TestTheProviderContinuesTheTraceOfItsAttempt(t *testing.T) {
 	up, c := tracedUpstream(t), newCollector(t)
-	p := start(t, tracingSite(up), append(c.env(), upKey)...)
+	p := start(t, tracingSite(up, "", "llm"), append(c.env(), upKey)...)
 	_, parent := c.call(p, chatPath, p.Key, tracedPrompt("both", "", ""))
 	trace := c.traced(parent)
 	requests := up.requests()
@@ -241,7 +241,7 @@ func TestTracingHoldsNoEventBack(t *testing.T) {
 		send(chunkDone)
 	})
 	c := newCollector(t)
-	p := start(t, tracingSite(up), append(c.env(), upKey)...)
+	p := start(t, tracingSite(up, "", "llm"), append(c.env(), upKey)...)
 	resp, err := p.send(t.Context(), "POST", chatPath, p.Key, tracedPrompt("m", "", `,"stream":true`))
 	if err != nil {
 		t.Fatal(err)
@@ -256,10 +256,51 @@ func TestTracingHoldsNoEventBack(t *testing.T) {
 	}
 }
 
+// With Redis, one round trip may decide on a call and bring its answer. The trace has the same steps.
+func TestATraceTellsOfAnswersAndFailuresInRedis(t *testing.T) {
+	redis, up, c := startRedis(t), tracedUpstream(t), newCollector(t)
+	caddyfile := tracingSite(up, "store redis {\ntimeout 1s\non_error deny\n}\n", "llm_health\nllm_auth\nllm_rate_limit\nllm_cache {\nscope shared\n}\nllm_proxy")
+	env := append(c.env(), upKey, "REDIS_URL="+redis.url())
+	here, there := start(t, caddyfile, env...), start(t, caddyfile, env...)
+	cached := func(p *process, words string) []any {
+		t.Helper()
+		got, parent := c.call(p, chatPath, p.Key, tracedPrompt("m", words, `,"temperature":0`))
+		if got.Status != 200 {
+			t.Fatalf("answered is %d %s", got.Status, got.Body)
+		}
+		trace := c.traced(parent)
+		if names := c.names(trace); !slices.Equal(names[:3], []string{"llm_auth", "llm_rate_limit", "llm_cache"}) {
+			t.Errorf("the spans are %q", names)
+		}
+		limit, look := c.span(trace, "llm_rate_limit"), c.span(trace, "llm_cache")
+		return []any{attributesOf(limit.Attributes)["llm_gateway.limit.decision"], attributesOf(look.Attributes)["llm_gateway.cache.result"]}
+	}
+	cached(here, "one")
+	cached(there, "two") // it learns that the cache comes behind the limits
+	if got := cached(there, "one"); !slices.Equal(got, []any{"admitted", "hit"}) {
+		t.Errorf("the other gateway's trace tells %q", got)
+	}
+
+	redis.kill()
+	var trace traceTree
+	poll(t, 20e9, "a call that Redis cannot decide on", func() bool {
+		got, parent := c.call(here, chatPath, here.Key, tracedPrompt("m", "", ""))
+		trace = c.traced(parent)
+		return got.Status == http.StatusServiceUnavailable
+	})
+	limit := c.span(trace, "llm_rate_limit")
+	if got := attributesOf(limit.Attributes); !maps.Equal(got, map[string]any{"error.type": "store_unavailable"}) || limit.Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR || limit.Status.GetMessage() != "" {
+		t.Errorf("without Redis the decision's span has %v, %s", got, limit.Status)
+	}
+	if bytes.Contains(c.exported(), []byte(redisPassword)) {
+		t.Error("the password of Redis was exported")
+	}
+}
+
 // Spans that wait in memory leave before the gateway does.
 func TestTheLastSpansAreExportedAtTheEnd(t *testing.T) {
 	up, c := tracedUpstream(t), newCollector(t)
-	p := start(t, tracingSite(up), append(c.env(), upKey, "OTEL_BSP_SCHEDULE_DELAY=600000")...)
+	p := start(t, tracingSite(up, "", "llm"), append(c.env(), upKey, "OTEL_BSP_SCHEDULE_DELAY=600000")...)
 	_, parent := c.call(p, chatPath, p.Key, tracedPrompt("m", "", ""))
 	if bytes.Contains(c.exported(), parent.trace) {
 		t.Fatal("the spans do not wait")
