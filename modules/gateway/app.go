@@ -133,6 +133,10 @@ func (app *App) Provision(ctx caddy.Context) error {
 	if app.metrics, err = registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	if err := ctx.GetMetricsRegistry().Register(healthCollector{app}); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	app.metrics.prepare(app)
 	if app.Ledger == nil {
 		app.Ledger = new(LedgerConfig)
 	}

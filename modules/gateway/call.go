@@ -144,12 +144,26 @@ func (c *Call) Leave() {
 	if c.depth--; c.depth > 0 {
 		return
 	}
+	if cause := recover(); cause != nil {
+		defer panic(cause) // it goes on once the call is accounted for
+		c.panicked(cause)
+	}
 	c.App.metrics.observe(c)
 	c.App.journal.note(c)
 	c.App.metrics.inFlight.Dec()
 	c.App.state.done()
 	c.body.release()
 	c.body = nil
+}
+
+// panicked notes that a handler has given up on the call. ErrAbortHandler is how a handler ends a connection on purpose.
+func (c *Call) panicked(cause any) {
+	if cause == http.ErrAbortHandler {
+		return
+	}
+	c.Status = http.StatusInternalServerError
+	c.Err = dialect.Errorf(dialect.Internal, "the gateway failed; its log says why")
+	c.App.metrics.panics.Inc()
 }
 
 // requestID is the client's own id where it sent a sane one, else a fresh UUID.

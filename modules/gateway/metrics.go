@@ -25,10 +25,12 @@ type metrics struct {
 	waited     *prometheus.HistogramVec
 	truncated  *prometheus.CounterVec
 	dropped    *prometheus.CounterVec
+	panics     prometheus.Counter
 
 	tokens     *prometheus.HistogramVec
 	operation  *prometheus.HistogramVec
 	firstToken *prometheus.HistogramVec
+	perToken   *prometheus.HistogramVec
 }
 
 var (
@@ -42,6 +44,8 @@ var (
 	operationBuckets = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}
 	// firstTokenBuckets are those that the conventions advise for gen_ai.server.time_to_first_token, in seconds, and on.
 	firstTokenBuckets = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160}
+	// perTokenBuckets are those that the conventions advise for gen_ai.server.time_per_output_token, in seconds.
+	perTokenBuckets = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5}
 )
 
 var processMetrics = sync.OnceValue(func() *metrics {
@@ -62,6 +66,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider", "model"),
 		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
 		dropped:    counter("gateway_ledger_dropped_total", "Rows for the ledger that found no room in memory while it could not be written: sums of usage, or calls of the request log.", "what"),
+		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Calls that ended in a panic of the gateway."}),
 
 		tokens: histogram("gen_ai_client_token_usage", "Tokens of model calls, by type.", tokenBuckets,
 			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
@@ -69,14 +74,16 @@ var processMetrics = sync.OnceValue(func() *metrics {
 			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"),
 		firstToken: histogram("gen_ai_server_time_to_first_token_seconds", "Time to the first event of a streamed answer.", firstTokenBuckets,
 			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"),
+		perToken: histogram("gen_ai_server_time_per_output_token_seconds", "Time for each token of a streamed answer after its first event.", perTokenBuckets,
+			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"),
 	}
 })
 
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := processMetrics()
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated, m.dropped,
-		m.tokens, m.operation, m.firstToken,
+		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated, m.dropped, m.panics,
+		m.tokens, m.operation, m.firstToken, m.perToken,
 	} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
@@ -95,7 +102,9 @@ func (m *metrics) observe(c *Call) {
 	code := strconv.Itoa(c.Status)
 	m.requests.WithLabelValues(c.Surface.Name, c.modelLabel(), code).Inc()
 	m.duration.WithLabelValues(c.Surface.Name, code).Observe(took.Seconds())
-	m.overhead.WithLabelValues(c.Surface.Name).Observe((took - c.UpstreamFor).Seconds())
+	if c.Cache != CacheCollapsed { // such a call has waited for another's provider
+		m.overhead.WithLabelValues(c.Surface.Name).Observe((took - c.UpstreamFor).Seconds())
+	}
 	if c.Cache != CacheNone {
 		m.cache.WithLabelValues(c.Surface.Name, string(c.Cache)).Inc()
 	}
@@ -110,6 +119,9 @@ func (m *metrics) observe(c *Call) {
 	m.operation.WithLabelValues(operation, c.Provider, model, c.errorType()).Observe(took.Seconds())
 	if c.FirstToken > 0 {
 		m.firstToken.WithLabelValues(operation, c.Provider, model).Observe(c.FirstToken.Seconds())
+		if rest := c.Usage.OutputTotal() - 1; rest > 0 && c.Err == nil {
+			m.perToken.WithLabelValues(operation, c.Provider, model).Observe((took - c.FirstToken).Seconds() / float64(rest))
+		}
 	}
 }
 

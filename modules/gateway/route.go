@@ -106,7 +106,7 @@ func (app *App) RouteVia(up *Upstream, model string) *Route {
 
 func routeVia(up *Upstream, model string) *Route {
 	name := OtherLabel
-	if lister, ok := up.Provider.(ModelNamer); ok && lister.NamesModel(model) {
+	if lister, ok := up.Provider.(ModelNamer); ok && model != "" && lister.NamesModel(model) {
 		name = model
 	}
 	return &Route{Name: name, Targets: []Target{{Provider: up.Name, Model: model, Weight: 1, up: up}}}

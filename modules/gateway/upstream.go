@@ -117,16 +117,24 @@ func (up *Upstream) Observe(err error) {
 	}
 }
 
+const (
+	statusAvailable   = "available"
+	statusDegraded    = "degraded"
+	statusUnavailable = "unavailable"
+)
+
+var upstreamStatuses = []string{statusAvailable, statusDegraded, statusUnavailable}
+
 // Status is how the gateway sees the provider now: available, degraded or unavailable.
 func (up *Upstream) Status() string {
 	failures := up.failures.Load()
 	if failures == 0 || time.Since(time.Unix(0, up.failedAt.Load())) > failureMemory {
-		return "available"
+		return statusAvailable
 	}
 	if failures < unavailableAfter {
-		return "degraded"
+		return statusDegraded
 	}
-	return "unavailable"
+	return statusUnavailable
 }
 
 // Model is a name that clients ask for, and where it leads.

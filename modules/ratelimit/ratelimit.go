@@ -59,8 +59,13 @@ func (l *RateLimit) Provision(ctx caddy.Context) (err error) {
 	if l.Zone == "" {
 		l.Zone = "route"
 	}
-	l.app, err = gateway.AppOf(ctx)
-	return err
+	if l.app, err = gateway.AppOf(ctx); err != nil {
+		return err
+	}
+	for _, limit := range l.Limits {
+		l.app.ExpectRejections(l.Zone, limit.Kind)
+	}
+	return nil
 }
 
 // Validate refuses limits that could never, or not fail to, be met.

@@ -35,6 +35,7 @@ func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(
 	for {
 		err := s.listen(ctx, changed, func() {
 			pause, silent = firstPause, false
+			s.reachable.Store(true)
 			reset()
 		})
 		if ctx.Err() != nil {
@@ -42,6 +43,7 @@ func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(
 		}
 		if !silent {
 			silent = true
+			s.reachable.Store(false)
 			lost(err)
 		}
 		select {

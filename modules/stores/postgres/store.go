@@ -40,6 +40,8 @@ type Store struct {
 	opened  atomic.Pointer[pgxpool.Pool]
 	opening singleflight.Group
 	turn    sync.Mutex // held while opening or closing
+
+	reachable atomic.Bool // as the connection that listens knows it
 }
 
 // New makes a store of the database that a connection URL names and touches no network. The first use connects and

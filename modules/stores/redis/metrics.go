@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
 // metrics are this package's series. The collectors are made once in the process and registered again with each config's
@@ -22,6 +24,9 @@ var processMetrics = sync.OnceValue(func() *metrics {
 			Help: "Calls that Redis did not decide on, by what decided instead."}, []string{"mode"}),
 	}
 })
+
+// Reachable says whether the client asks Redis, which it does not where Redis has failed too often.
+func (s *Store) Reachable() bool { return s.state.client.Up() }
 
 func (m *metrics) setMode(mode string) {
 	for _, each := range []string{"redis", string(Local), string(Allow), string(Deny)} {
@@ -41,5 +46,11 @@ func registerMetrics(registry prometheus.Registerer) error {
 			return err
 		}
 	}
+	for _, policy := range []Policy{Local, Allow, Deny} {
+		m.fallbacks.WithLabelValues(string(policy)) // at zero, so that a rate sees the first
+	}
 	return nil
 }
+
+// Interface guard
+var _ gateway.Remote = (*Store)(nil)
