@@ -6,7 +6,7 @@ export GATEWAY_DATA
 LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
 SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
 
-.PHONY: help run build test unit race sdk e2e-llm faults fuzz bench lint cover clean
+.PHONY: help run build test unit race sdk dashboards e2e-llm faults fuzz bench lint cover clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,9 @@ e2e-llm: bin/caddy ## a real LLM server behind bin/caddy, asked with the officia
 
 faults: ## the fault tests at full length
 	./scripts/faults.sh
+
+dashboards: ## the dashboards against Grafana's types
+	./e2e/run-dashboards.sh
 
 FUZZTIME ?= 10s
 fuzz: ## each fuzz target for FUZZTIME (10s)

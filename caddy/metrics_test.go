@@ -23,7 +23,7 @@ func TestMetricsCountAndOutliveAReload(t *testing.T) {
 		`gateway_cache_results_total{result="miss",surface="chat_completions"} 1`,
 		`gateway_cache_results_total{result="bypass",surface="chat_completions"} 1`,
 		`gateway_upstream_requests_total{model="demo",outcome="ok",provider="demo"} 2`,
-		`gateway_upstream_duration_seconds_count{model="demo",provider="demo"} 2`,
+		`gateway_upstream_duration_seconds_count{provider="demo"} 2`,
 		`gen_ai_client_token_usage_count{gen_ai_operation_name="chat",gen_ai_provider_name="demo",gen_ai_request_model="demo",gen_ai_token_type="output"} 2`,
 		`gen_ai_client_operation_duration_seconds_count{error_type="",gen_ai_operation_name="chat",gen_ai_provider_name="demo",gen_ai_request_model="demo"} 2`,
 		`gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="demo",gen_ai_request_model="demo"} 1`,

@@ -27,6 +27,8 @@ need node nodejs npm
 need npm npm
 need redis-server redis-server
 need redis-cli redis-tools
+need promtool prometheus
+need amtool prometheus-alertmanager
 postgres() { command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb 2>/dev/null; }
 [ -n "$(postgres)" ] || need initdb postgresql
 [ -n "$(postgres)" ] || { echo 'The tests need PostgreSQL (initdb). Install it and run make test again.' >&2; exit 1; }
@@ -51,6 +53,9 @@ export GATEWAY_BIN=$PWD/bin/caddy
 
 step 'official SDKs'
 ./e2e/run-sdk.sh
+
+step 'dashboards'
+./e2e/run-dashboards.sh
 
 step 'a real LLM server'
 ./e2e/run-llama.sh

@@ -63,7 +63,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 		rejections: counter("gateway_rate_limit_rejections_total", "Calls refused by a limit, by its scope and by what it counts.", "scope", "limit"),
 		cache:      counter("gateway_cache_results_total", "How the cache took part in calls: hit, miss, collapsed or bypass.", "surface", "result"),
 		upstream:   counter("gateway_upstream_requests_total", "Attempts at providers, by how they ended.", "provider", "model", "outcome"),
-		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider", "model"),
+		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider"),
 		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
 		dropped:    counter("gateway_ledger_dropped_total", "Rows for the ledger that found no room in memory while it could not be written: sums of usage, or calls of the request log.", "what"),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Calls that ended in a panic of the gateway."}),
@@ -160,7 +160,7 @@ func (app *App) ObserveAttempt(c *Call, provider string, err error, took time.Du
 		outcome = "canceled"
 	}
 	app.metrics.upstream.WithLabelValues(provider, c.modelLabel(), outcome).Inc()
-	app.metrics.waited.WithLabelValues(provider, c.modelLabel()).Observe(took.Seconds())
+	app.metrics.waited.WithLabelValues(provider).Observe(took.Seconds())
 }
 
 // ObserveTruncation counts a stream that broke after its first event.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,11 @@ func gather(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
 	return series
 }
 
+// mistake is what a stack has to lead to.
+//
+//go:noinline
+func mistake(cause any) { panic(cause) }
+
 func TestAPanicIsCountedOnceAndGoesOn(t *testing.T) {
 	app := newApp(t)
 	failed := app.metrics.requests.WithLabelValues("chat_completions", OtherLabel, "500")
@@ -48,14 +54,22 @@ func TestAPanicIsCountedOnceAndGoesOn(t *testing.T) {
 		panics, failures, inFlight := sample(t, app.metrics.panics), sample(t, failed), sample(t, app.metrics.inFlight)
 		outer, w, r := enter(t, app, http.MethodPost, "/v1/chat/completions", "{}")
 		outer.depth-- // it is left below, and not with the test
+		var stack string
 		got := func() (cause any) {
-			defer func() { cause = recover() }()
+			defer func() {
+				stack = string(debug.Stack())
+				cause = recover()
+			}()
 			defer outer.Leave()
 			outer.depth++
 			defer app.Enter(w, r).Leave()
-			panic(test.cause)
+			mistake(test.cause)
+			return nil
 		}()
 		outer.depth++
+		if !strings.Contains(stack, "gateway.mistake(") {
+			t.Errorf("%s: the stack does not lead to where it began:\n%s", test.name, stack)
+		}
 		if got != test.cause {
 			t.Errorf("%s: became %v", test.name, got)
 		}
