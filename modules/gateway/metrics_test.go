@@ -35,10 +35,10 @@ func gather(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
 	return series
 }
 
-// mistake is what a stack has to lead to.
+// giveUp is where a stack has to lead to.
 //
 //go:noinline
-func mistake(cause any) { panic(cause) }
+func giveUp(cause any) { panic(cause) }
 
 func TestAPanicIsCountedOnceAndGoesOn(t *testing.T) {
 	app := newApp(t)
@@ -63,11 +63,11 @@ func TestAPanicIsCountedOnceAndGoesOn(t *testing.T) {
 			defer outer.Leave()
 			outer.depth++
 			defer app.Enter(w, r).Leave()
-			mistake(test.cause)
+			giveUp(test.cause)
 			return nil
 		}()
 		outer.depth++
-		if !strings.Contains(stack, "gateway.mistake(") {
+		if !strings.Contains(stack, "gateway.giveUp(") {
 			t.Errorf("%s: the stack does not lead to where it began:\n%s", test.name, stack)
 		}
 		if got != test.cause {
