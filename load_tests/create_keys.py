@@ -74,10 +74,11 @@ def create_by_command(caddy: str, name: str, limit: str) -> str:
 
 
 def find_caddy(named: str | None) -> str:
-    built = REPOSITORY / "bin" / "caddy"
-    for candidate in (named, built if built.is_file() else None, "caddy"):
-        if candidate and (found := shutil.which(candidate)):
+    for candidate in [named] if named else [REPOSITORY / "bin" / "caddy", "caddy"]:
+        if found := shutil.which(candidate):
             return os.path.abspath(found)
+    if named:
+        raise Fault(f"{named} is no program; build the gateway with `make build`, or set GATEWAY_ADMIN_KEY")
     raise Fault("there is neither GATEWAY_ADMIN_KEY nor a caddy binary here: set the one, or build the other with `make build`")
 
 

@@ -143,7 +143,8 @@ def count_refusals(path: pathlib.Path) -> int | None:
     refusals = 0
     for line in read_csv(path, ["Error", "Occurrences"]):
         try:
-            refusals += int(line["Occurrences"]) if REFUSAL.search(line["Error"]) else 0
+            occurrences = int(line["Occurrences"])
+            refusals += occurrences if REFUSAL.search(line["Error"]) else 0
         except (TypeError, ValueError):
             raise BadInput(f"{path}: a line is cut off: {','.join(map(str, line.values()))[:100]}") from None
     return refusals
@@ -235,14 +236,14 @@ def show(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stats", type=pathlib.Path, help="the file whose name ends with _stats.csv")
     parser.add_argument("--p50-of", choices=["all", "cached"], default="all",
                         help="judge P50 for all answers (the default), or for cached ones alone, where a real model takes its time")
     parser.add_argument("--require", choices=["cache-hits", "rate-limits"], action="append", default=[],
                         help="fail where there were none; may be repeated")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     beside = failures_beside(arguments.stats)
     try:
         rows, aggregated = read_stats(arguments.stats)
