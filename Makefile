@@ -6,7 +6,7 @@ export GATEWAY_DATA
 LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
 SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
 
-.PHONY: help run build test unit race sdk dashboards e2e-llm faults fuzz bench lint cover clean
+.PHONY: help run build test unit race sdk dashboards e2e-llm load-test faults fuzz bench lint cover clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ sdk: bin/caddy ## the official OpenAI SDKs, Python and Node, against bin/caddy
 
 e2e-llm: bin/caddy ## a real LLM server behind bin/caddy, asked with the official SDK
 	./e2e/run-llama.sh
+
+load-test: bin/caddy ## a load test: SCENARIO=baseline|stress|spike|endurance|native, DURATION=30s
+	GATEWAY_BIN=bin/caddy ./scripts/load-test.sh
 
 faults: ## the fault tests at full length
 	./scripts/faults.sh

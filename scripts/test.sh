@@ -60,4 +60,7 @@ step 'dashboards'
 step 'a real LLM server'
 ./e2e/run-llama.sh
 
+step 'load tests, in short form'
+./load_tests/run-tests.sh
+
 step 'all tests passed'
