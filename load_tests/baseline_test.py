@@ -7,7 +7,7 @@ import random
 import uuid
 
 import gevent
-from locust import FastHttpUser, between, task
+from locust import FastHttpUser, between, events, task
 
 import outcomes
 from credentials import credential
@@ -28,6 +28,12 @@ PROMPTS = [
     "List the ingredients in: Whisk three eggs with 200 ml of milk and a pinch of salt",
     "Which language is this: ¿Dónde está la biblioteca más cercana?",
 ]
+
+
+@events.init.add_listener
+def set_clock(**_):
+    """gevent's clock stands still while Locust loads, and --run-time would begin back then: a short run would be over at once."""
+    gevent.get_hub().loop.update_now()
 
 
 class PromptAnalysisUser(FastHttpUser):

@@ -14,6 +14,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -111,10 +112,11 @@ def message_of(answer: bytes) -> str:
 
 
 def write(path: pathlib.Path, keys: dict[str, str]) -> None:
-    """Only the owner may read the file, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(f"{name}={key}\n" for name, key in keys.items())
+    """Only the owner may read the file. It replaces a former one in one step, since a test may read it just now."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with open(descriptor, "w") as file:
+        file.writelines(f"{key}={secret}\n" for key, secret in keys.items())
+    os.replace(name, path)
 
 
 if __name__ == "__main__":

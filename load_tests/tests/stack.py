@@ -97,8 +97,8 @@ class Stack:
         """Runs a script of the checkout."""
         return self.command([sys.executable, *command], **environment)
 
-    def command(self, command: list, **environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run(command, cwd=self.root, env={**self.environment, **environment},
+    def command(self, command: list, directory: pathlib.Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=directory or self.root, env={**self.environment, **environment},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
     def make_keys(self) -> dict[str, str]:
