@@ -6,7 +6,6 @@ Locust knows milliseconds only. The rows of the type TTFT are milliseconds; thos
 whole stream from the sending of the request to the last token.
 """
 
-import json
 import os
 import random
 import time
@@ -16,6 +15,7 @@ from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 import outcomes
 from baseline_test import API_KEY, PROMPTS
+from chat_stream import ChatStream
 
 PATH = "/v1/chat/completions"
 STREAMED = PATH + " (stream)"
@@ -70,7 +70,11 @@ class NativeUser(FastHttpUser):
         with self.client.post(PATH, name=STREAMED, json=body, stream=True, catch_response=True) as response:
             if outcomes.refused(response) or response.status_code != 200:
                 return
-            stream = Stream(response.stream, start)
+            stream = ChatStream(start)
+            try:
+                stream.read(response.stream)
+            except FAILURE_EXCEPTIONS as error:
+                stream.fault = f"the stream broke: {error!r}"
             # Locust's own figure ends with the header.
             response.request_meta["response_time"] = (time.perf_counter() - start) * 1000
             response.request_meta["response_length"] = stream.length
@@ -83,35 +87,3 @@ class NativeUser(FastHttpUser):
     def measure(self, kind: str, value: float):
         self.environment.events.request.fire(
             request_type=kind, name=STREAMED, response_time=value, response_length=0, exception=None, context={})
-
-
-class Stream:
-    """Reads a stream to its end. Times are seconds since start."""
-
-    def __init__(self, lines, start: float):
-        self.length = 0
-        self.tokens = 0
-        self.first_token = self.last_token = None
-        self.fault = "the stream ended without [DONE]"
-        try:
-            while line := lines.readline(b"\n"):
-                self.length += len(line)
-                if line.startswith(b"data:"):
-                    self.take(line.removeprefix(b"data:").strip(), time.perf_counter() - start)
-        except FAILURE_EXCEPTIONS as error:
-            self.fault = f"the stream broke: {error!r}"
-
-    def take(self, data: bytes, now: float):
-        if data == b"[DONE]":
-            self.fault = None if self.tokens and self.first_token else "the stream has no text, or no usage"
-            return
-        event = json.loads(data)
-        if error := event.get("error"):
-            # An error is the last event: what follows is the end, without [DONE].
-            self.fault = f"the stream broke: {error.get('code') or error.get('type')}"
-        if usage := event.get("usage"):
-            self.tokens = usage["completion_tokens"]
-        for choice in event.get("choices", ()):
-            if choice["delta"].get("content"):
-                self.first_token = self.first_token or now
-                self.last_token = now

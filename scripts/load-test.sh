@@ -45,7 +45,7 @@ seconds=$((10#0${BASH_REMATCH[2]} * 3600 + 10#0${BASH_REMATCH[4]} * 60 + 10#0${B
 [ $seconds -ge 5 ] || { echo 'DURATION is too short: 5s at least.' >&2; exit 2; }
 if [ "$scenario" = stress ]; then
 	# Two minutes of this load are 1,400 calls, which 1000 an hour do not allow. A shorter run has less to go beyond.
-	limit=$((seconds < 120 ? 4 * seconds : 1000))/1h
+	limit=$((seconds < 120 ? 6 * seconds : 1000))/1h
 fi
 
 cd "$(dirname "$0")/.."
@@ -57,7 +57,7 @@ cd ..
 python=$venv/bin/python
 
 scratch=$(mktemp -d)
-gateway= recorder= load=
+gateway='' recorder='' load=''
 finish() {
 	trap - INT TERM
 	local pid
@@ -100,9 +100,9 @@ recorder=$!
 	--csv "$prefix" --html "$prefix.html" --only-summary >"$scratch/load.log" 2>&1 &
 load=$!
 wait $load || true
-load=
+load=''
 kill $recorder && wait $recorder
-recorder=
+recorder=''
 if ! [ -s "${prefix}_stats.csv" ]; then
 	echo 'Locust wrote no results:' >&2
 	tail -n 20 "$scratch/load.log" >&2
