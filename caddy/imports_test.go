@@ -28,6 +28,8 @@ func mayImport(name string) []string {
 		return []string{"modules/dialect"}
 	case name == "modules/gateway":
 		return vocabulary
+	case name == "modules/stores/sqlite", name == "modules/stores/postgres": // they keep the same tables
+		return append(vocabulary, "modules/gateway", "modules/stores/sqlrow")
 	case dir == "modules", dir == "modules/providers", dir == "modules/stores":
 		return append(vocabulary, "modules/gateway")
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 // adminHash is the setting that holds the SHA-256 of the admin credential that a gateway made.
@@ -24,7 +25,7 @@ func (s *Store) AdminHash(ctx context.Context) (hash gateway.KeyHash, found bool
 		if err != nil {
 			return err
 		}
-		hash, err = decodeHash(stored)
+		hash, err = sqlrow.DecodeHash(stored)
 		found = err == nil
 		return err
 	})

@@ -10,25 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
-	insertKey = `INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
-
-	insertSecret = `INSERT INTO secrets (hash, key_id, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-
 	// Two gateways that rotate one key take turns: each must see the other's new secret.
 	lockKey = `SELECT 1 FROM keys WHERE id = $1 FOR NO KEY UPDATE`
-
-	updateKey = `UPDATE keys SET name = coalesce($2, name), team = coalesce($3, team), limits = coalesce($4, limits),
-		models = coalesce($5, models), active = coalesce($6, active), expires = coalesce($7, expires) WHERE id = $1`
-
-	retireSecret = `UPDATE secrets SET until = $2 WHERE key_id = $1 AND until IS NULL`
-
-	pruneSecrets = `DELETE FROM secrets WHERE key_id = $1 AND until <= $2`
-
-	deleteKey = `DELETE FROM keys WHERE id = $1`
 
 	// A slower gateway may report an earlier use last. Rows are locked in order of their ids, so that gateways that
 	// report the same keys wait for each other and never in a circle.
@@ -45,24 +32,19 @@ const (
 // CreateKey stores a new key, with the retiring secrets that it may already have. Windows of its limits must be
 // whole seconds.
 func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
-	limits, err := encodeLimits(key.Limits)
-	if err != nil {
-		return err
-	}
-	models, err := encodeModels(key.Models)
+	row, err := sqlrow.KeyArgs(key)
 	if err != nil {
 		return err
 	}
 	return s.change(ctx, "creating key", key.ID, func(ctx context.Context, tx pgx.Tx) error {
-		if err := insert(ctx, tx, insertKey, key.ID, key.Name, key.Team, limits, models, key.Active,
-			seconds(key.Created), seconds(key.Expires), seconds(key.LastUsed)); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertKey, row...); err != nil {
 			return err
 		}
-		if err := insert(ctx, tx, insertSecret, hash[:], key.ID, nil); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertSecret, hash[:], key.ID, nil); err != nil {
 			return err
 		}
 		for _, former := range key.Retiring {
-			if err := insert(ctx, tx, insertSecret, former.Hash[:], key.ID, seconds(former.Until)); err != nil {
+			if err := insert(ctx, tx, sqlrow.InsertSecret, former.Hash[:], key.ID, sqlrow.Seconds(former.Until)); err != nil {
 				return err
 			}
 		}
@@ -72,25 +54,15 @@ func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.Ke
 
 // UpdateKey applies a change and returns the key as it then is. Windows of limits must be whole seconds.
 func (s *Store) UpdateKey(ctx context.Context, id string, change gateway.KeyChange) (key *gateway.Key, err error) {
-	var limits, models, expires any // nil keeps what is stored
-	if change.Limits != nil {
-		if limits, err = encodeLimits(*change.Limits); err != nil {
-			return nil, err
-		}
-	}
-	if change.Models != nil {
-		if models, err = encodeModels(*change.Models); err != nil {
-			return nil, err
-		}
-	}
-	if change.Expires != nil {
-		expires = seconds(*change.Expires)
+	args, err := sqlrow.ChangeArgs(id, change)
+	if err != nil {
+		return nil, err
 	}
 	err = s.change(ctx, "updating key", id, func(ctx context.Context, tx pgx.Tx) error {
-		if err := affectOne(ctx, tx, updateKey, id, change.Name, change.Team, limits, models, change.Active, expires); err != nil {
+		if err := affectOne(ctx, tx, sqlrow.UpdateKey, args...); err != nil {
 			return err
 		}
-		key, err = oneKey(ctx, tx, selectKeyByID, s.now().Unix(), id)
+		key, err = oneKey(ctx, tx, sqlrow.SelectKeyByID, s.now().Unix(), id)
 		return err
 	})
 	if err != nil {
@@ -107,17 +79,17 @@ func (s *Store) RotateKey(ctx context.Context, id string, hash gateway.KeyHash, 
 		if err := affectOne(ctx, tx, lockKey, id); err != nil {
 			return err
 		}
-		if err := affectOne(ctx, tx, retireSecret, id, seconds(formerUntil)); err != nil {
+		if err := affectOne(ctx, tx, sqlrow.RetireSecret, id, sqlrow.Seconds(formerUntil)); err != nil {
 			return err
 		}
 		// Pruning comes last, so that a secret just retired cannot return as the new one.
-		if err := insert(ctx, tx, insertSecret, hash[:], id, nil); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertSecret, hash[:], id, nil); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, pruneSecrets, id, now); err != nil {
+		if _, err := tx.Exec(ctx, sqlrow.PruneSecrets, id, now); err != nil {
 			return err
 		}
-		key, err = oneKey(ctx, tx, selectKeyByID, now, id)
+		key, err = oneKey(ctx, tx, sqlrow.SelectKeyByID, now, id)
 		return err
 	})
 	if err != nil {
@@ -129,7 +101,7 @@ func (s *Store) RotateKey(ctx context.Context, id string, hash gateway.KeyHash, 
 // DeleteKey removes a key and, by the schema's cascade, all of its secrets.
 func (s *Store) DeleteKey(ctx context.Context, id string) error {
 	return s.change(ctx, "deleting key", id, func(ctx context.Context, tx pgx.Tx) error {
-		return affectOne(ctx, tx, deleteKey, id)
+		return affectOne(ctx, tx, sqlrow.DeleteKey, id)
 	})
 }
 
@@ -139,7 +111,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 	ids := slices.Collect(maps.Keys(used))
 	at := make([]int64, len(ids))
 	for i, id := range ids {
-		at[i] = seconds(used[id])
+		at[i] = sqlrow.Seconds(used[id])
 	}
 	for from := 0; from == 0 || from < len(ids); from += touchBatch {
 		to := min(from+touchBatch, len(ids))

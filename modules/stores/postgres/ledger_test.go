@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 	"github.com/caddy-llm/caddy-llm/modules/stores/storetest"
 )
 
@@ -115,8 +115,8 @@ func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
 		text string
 		args []any
 	}{
-		"list usage":  {selectUsage, []any{int64(600_000), int64(1_200_000), 10}},
-		"list calls":  {selectCalls, []any{int64(10_000), int64(20_000), 10}},
+		"list usage":  {sqlrow.SelectUsage, []any{int64(600_000), int64(1_200_000), 10}},
+		"list calls":  {sqlrow.SelectCalls, []any{int64(10_000), int64(20_000), 10}},
 		"prune usage": {pruneUsage, []any{int64(600_000), 10}},
 		"prune calls": {pruneCalls, []any{int64(10_000), 10}},
 	} {
@@ -134,53 +134,10 @@ func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
 	}
 }
 
-const benchRows = 1000
-
 func BenchmarkAddUsage(b *testing.B) {
-	minute := time.Now().Truncate(time.Minute)
-	rows := make([]gateway.UsageRow, benchRows)
-	for i := range rows {
-		rows[i] = gateway.UsageRow{
-			KeyID: gateway.NewSecret("key_"), Team: "platform", Surface: "openai", Provider: "openai", Model: "smart",
-			Calls: 3, Usage: dialect.Usage{Input: 1000, Output: 100},
-		}
-	}
-	// A minute's rows are added to from each second of it.
-	for name, every := range map[string]int{"new sums": 1, "same sums": 60} {
-		b.Run(name, func(b *testing.B) {
-			store := newStore(b)
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				for i := range rows {
-					rows[i].Minute = minute.Add(time.Duration(n/every) * time.Minute)
-				}
-				if err := store.AddUsage(b.Context(), rows); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*benchRows), "µs/row")
-		})
-	}
+	storetest.BenchmarkAddUsage(b, func(b *testing.B) gateway.Ledger { return newStore(b) })
 }
 
 func BenchmarkAddCalls(b *testing.B) {
-	rows := make([]gateway.CallRow, benchRows)
-	for name, prompt := range map[string][]byte{"without prompts": nil, "with prompts of 4 KiB": make([]byte, 4<<10)} {
-		b.Run(name, func(b *testing.B) {
-			store := newStore(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				for i := range rows {
-					rows[i] = gateway.CallRow{
-						ID: gateway.NewSecret(""), At: time.Now(), KeyID: "key_1", Surface: "openai", Provider: "openai",
-						Model: "smart", Upstream: "gpt", Status: 200, Attempts: 1, Took: time.Second, Prompt: prompt,
-					}
-				}
-				if err := store.AddCalls(b.Context(), rows); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*benchRows), "µs/row")
-		})
-	}
+	storetest.BenchmarkAddCalls(b, func(b *testing.B) gateway.Ledger { return newStore(b) })
 }

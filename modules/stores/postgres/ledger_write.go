@@ -7,27 +7,19 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
-	addUsage = `INSERT INTO usage (minute, key_id, team, surface, provider, model,
-			calls, failures, cache_hits, input, cache_read, cache_write, output, reasoning, estimated)
+	addUsage = `INSERT INTO usage (` + sqlrow.UsageColumns + `)
 		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::boolean[])
-		ON CONFLICT (minute, key_id, team, surface, provider, model) DO UPDATE SET
-			calls = usage.calls + excluded.calls, failures = usage.failures + excluded.failures,
-			cache_hits = usage.cache_hits + excluded.cache_hits, input = usage.input + excluded.input,
-			cache_read = usage.cache_read + excluded.cache_read, cache_write = usage.cache_write + excluded.cache_write,
-			output = usage.output + excluded.output, reasoning = usage.reasoning + excluded.reasoning,
-			estimated = usage.estimated OR excluded.estimated`
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::boolean[])` + sqlrow.AddToSum
 
-	addCalls = `INSERT INTO calls (id, at, key_id, team, surface, provider, model, upstream, status, error, cache, attempts,
-			input, cache_read, cache_write, output, reasoning, estimated, took, prompt)
+	addCalls = `INSERT INTO calls (` + sqlrow.CallColumns + `)
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
 			$9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
 			$17::bigint[], $18::boolean[], $19::bigint[], $20::bytea[])
@@ -104,7 +96,7 @@ func merge(rows []gateway.UsageRow) []gateway.UsageRow {
 	for i := range rows {
 		r := &rows[i]
 		r.Minute = r.Minute.Truncate(time.Minute)
-		r.KeyID, r.Team, r.Surface, r.Provider, r.Model = plain(r.KeyID), plain(r.Team), plain(r.Surface), plain(r.Provider), plain(r.Model)
+		r.KeyID, r.Team, r.Surface, r.Provider, r.Model = sqlrow.Plain(r.KeyID), sqlrow.Plain(r.Team), sqlrow.Plain(r.Surface), sqlrow.Plain(r.Provider), sqlrow.Plain(r.Model)
 	}
 	slices.SortFunc(rows, compareSums)
 	merged := rows[:0]
@@ -152,17 +144,17 @@ func usageColumns(rows []gateway.UsageRow) []any {
 func callColumns(rows []gateway.CallRow) []any {
 	type row = gateway.CallRow
 	return []any{
-		column(rows, func(r *row) string { return plain(r.ID) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.ID) }),
 		column(rows, func(r *row) int64 { return r.At.UnixMilli() }),
-		column(rows, func(r *row) string { return plain(r.KeyID) }),
-		column(rows, func(r *row) string { return plain(r.Team) }),
-		column(rows, func(r *row) string { return plain(r.Surface) }),
-		column(rows, func(r *row) string { return plain(r.Provider) }),
-		column(rows, func(r *row) string { return plain(r.Model) }),
-		column(rows, func(r *row) string { return plain(r.Upstream) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.KeyID) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Team) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Surface) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Provider) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Model) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Upstream) }),
 		column(rows, func(r *row) int64 { return int64(r.Status) }),
-		column(rows, func(r *row) string { return plain(r.Error) }),
-		column(rows, func(r *row) string { return plain(string(r.Cache)) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(r.Error) }),
+		column(rows, func(r *row) string { return sqlrow.Plain(string(r.Cache)) }),
 		column(rows, func(r *row) int64 { return int64(r.Attempts) }),
 		column(rows, func(r *row) int64 { return r.Usage.Input }),
 		column(rows, func(r *row) int64 { return r.Usage.CacheRead }),
@@ -182,12 +174,4 @@ func column[Row, Value any](rows []Row, of func(*Row) Value) []Value {
 		values[i] = of(&rows[i])
 	}
 	return values
-}
-
-// plain is text as every database can keep it.
-func plain(text string) string {
-	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
-		return text
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 // Schemas are meant to differ where the databases do and nowhere else.
@@ -104,10 +106,10 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 		text string
 		args []any
 	}{
-		"by hash":    {selectKeyByHash, []any{int64(1), hash[:]}},
-		"by id":      {selectKeyByID, []any{int64(1), "key_1"}},
-		"page after": {selectPageAfter, []any{int64(1), 10, "key_1"}},
-		"hashes":     {selectHashes, []any{"key_1"}},
+		"by hash":    {sqlrow.SelectKeyByHash, []any{int64(1), hash[:]}},
+		"by id":      {sqlrow.SelectKeyByID, []any{int64(1), "key_1"}},
+		"page after": {sqlrow.SelectPageAfter, []any{int64(1), 10, "key_1"}},
+		"hashes":     {sqlrow.SelectHashes, []any{"key_1"}},
 	} {
 		rows, err := conn.Query(t.Context(), "EXPLAIN "+query.text, query.args...)
 		if err != nil {

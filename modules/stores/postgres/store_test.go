@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -298,50 +297,6 @@ func TestDamagedColumnIsAnError(t *testing.T) {
 	}
 }
 
-// The stored form is a promise to databases that exist already, and to what comes from SQLite.
-func TestLimitsAreStoredInSeconds(t *testing.T) {
-	limits := []gateway.Limit{{Kind: gateway.LimitConcurrency, N: 4}, {Kind: gateway.LimitTokens, N: 9, Window: time.Minute}}
-	const want = `[{"kind":"concurrency","n":4},{"kind":"tokens","n":9,"window":60}]`
-	if got, err := encodeLimits(limits); err != nil || got != want {
-		t.Errorf("got %s and error %v, want %s", got, err, want)
-	}
-}
-
-func TestWindowThatIsNotWholeSecondsIsRefused(t *testing.T) {
-	store := newStore(t)
-	key, _ := createKey(t, store)
-	limits := []gateway.Limit{{Kind: gateway.LimitRequests, N: 1, Window: 1500 * time.Millisecond}}
-	const want = "window 1.5s is not whole seconds"
-	odd := &gateway.Key{ID: "key_odd", Limits: limits, Created: time.Now()}
-	if err := store.CreateKey(t.Context(), odd, newHash()); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("creating: got error %v, want %q", err, want)
-	}
-	if _, err := store.UpdateKey(t.Context(), key.ID, gateway.KeyChange{Limits: &limits}); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("updating: got error %v, want %q", err, want)
-	}
-}
-
 func BenchmarkKeyByHash(b *testing.B) {
-	store := newStore(b)
-	var known gateway.KeyHash
-	for range 1000 {
-		_, known = createKey(b, store)
-	}
-	now := time.Now()
-	for name, test := range map[string]struct {
-		hash gateway.KeyHash
-		want error
-	}{
-		"known":   {known, nil},
-		"unknown": {newHash(), gateway.ErrKeyNotFound},
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := store.KeyByHash(b.Context(), test.hash, now); !errors.Is(err, test.want) {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
+	storetest.BenchmarkKeyByHash(b, newStore(b))
 }

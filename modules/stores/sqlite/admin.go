@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 // adminHash is the setting that holds the SHA-256 of the admin credential that the gateway made.
@@ -18,15 +19,19 @@ func (s *Store) AdminHash(ctx context.Context) (gateway.KeyHash, bool, error) {
 	if err != nil {
 		return gateway.KeyHash{}, false, err
 	}
-	var hash storedHash
-	err = db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = $1`, adminHash).Scan(&hash)
+	var stored []byte
+	err = db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = $1`, adminHash).Scan(&stored)
 	if errors.Is(err, sql.ErrNoRows) {
 		return gateway.KeyHash{}, false, nil
+	}
+	var hash gateway.KeyHash
+	if err == nil {
+		hash, err = sqlrow.DecodeHash(stored)
 	}
 	if err != nil {
 		return gateway.KeyHash{}, false, fmt.Errorf("reading admin hash: %w", err)
 	}
-	return gateway.KeyHash(hash), true, nil
+	return hash, true, nil
 }
 
 // SetAdminHash stores the hash where none is stored yet, and tells whether it did.

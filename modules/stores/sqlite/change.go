@@ -6,33 +6,16 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
-const (
-	insertKey = `INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
-
-	insertSecret = `INSERT INTO secrets (hash, key_id, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-
-	updateKey = `UPDATE keys SET name = coalesce($2, name), team = coalesce($3, team), limits = coalesce($4, limits),
-		models = coalesce($5, models), active = coalesce($6, active), expires = coalesce($7, expires) WHERE id = $1`
-
-	retireSecret = `UPDATE secrets SET until = $2 WHERE key_id = $1 AND until IS NULL`
-
-	pruneSecrets = `DELETE FROM secrets WHERE key_id = $1 AND until <= $2`
-
-	// A slower gateway may report an earlier use last.
-	touchKey = `UPDATE keys SET last_used = $2 WHERE id = $1 AND last_used < $2`
-)
+// A slower gateway may report an earlier use last.
+const touchKey = `UPDATE keys SET last_used = $2 WHERE id = $1 AND last_used < $2`
 
 // CreateKey stores a new key, with the retiring secrets that it may already have. Windows of its limits must be
 // whole seconds.
 func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
-	limits, err := encodeLimits(key.Limits)
-	if err != nil {
-		return err
-	}
-	models, err := encodeModels(key.Models)
+	row, err := sqlrow.KeyArgs(key)
 	if err != nil {
 		return err
 	}
@@ -41,15 +24,14 @@ func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.Ke
 		return err
 	}
 	return annotate("creating key", db.transact(ctx, func(tx *sql.Tx) error {
-		if err := insert(ctx, tx, insertKey, key.ID, key.Name, key.Team, limits, models, key.Active,
-			seconds(key.Created), seconds(key.Expires), seconds(key.LastUsed)); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertKey, row...); err != nil {
 			return err
 		}
-		if err := insert(ctx, tx, insertSecret, hash[:], key.ID, nil); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertSecret, hash[:], key.ID, nil); err != nil {
 			return err
 		}
 		for _, former := range key.Retiring {
-			if err := insert(ctx, tx, insertSecret, former.Hash[:], key.ID, seconds(former.Until)); err != nil {
+			if err := insert(ctx, tx, sqlrow.InsertSecret, former.Hash[:], key.ID, sqlrow.Seconds(former.Until)); err != nil {
 				return err
 			}
 		}
@@ -59,20 +41,9 @@ func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.Ke
 
 // UpdateKey applies a change and returns the key as it then is. Windows of limits must be whole seconds.
 func (s *Store) UpdateKey(ctx context.Context, id string, change gateway.KeyChange) (*gateway.Key, error) {
-	var limits, models, expires any // nil keeps what is stored
-	var err error
-	if change.Limits != nil {
-		if limits, err = encodeLimits(*change.Limits); err != nil {
-			return nil, err
-		}
-	}
-	if change.Models != nil {
-		if models, err = encodeModels(*change.Models); err != nil {
-			return nil, err
-		}
-	}
-	if change.Expires != nil {
-		expires = seconds(*change.Expires)
+	args, err := sqlrow.ChangeArgs(id, change)
+	if err != nil {
+		return nil, err
 	}
 	db, err := s.database(ctx)
 	if err != nil {
@@ -80,10 +51,10 @@ func (s *Store) UpdateKey(ctx context.Context, id string, change gateway.KeyChan
 	}
 	var key *gateway.Key
 	err = db.transact(ctx, func(tx *sql.Tx) error {
-		if err := changeOne(ctx, tx, updateKey, id, change.Name, change.Team, limits, models, change.Active, expires); err != nil {
+		if err := changeOne(ctx, tx, sqlrow.UpdateKey, args...); err != nil {
 			return err
 		}
-		key, err = oneKey(tx.QueryContext(ctx, selectKeyByID, s.now().Unix(), id))
+		key, err = oneKey(tx.QueryContext(ctx, sqlrow.SelectKeyByID, s.now().Unix(), id))
 		return err
 	})
 	if err != nil {
@@ -102,17 +73,17 @@ func (s *Store) RotateKey(ctx context.Context, id string, hash gateway.KeyHash, 
 	now := s.now().Unix()
 	var key *gateway.Key
 	err = db.transact(ctx, func(tx *sql.Tx) error {
-		if err := changeOne(ctx, tx, retireSecret, id, seconds(formerUntil)); err != nil {
+		if err := changeOne(ctx, tx, sqlrow.RetireSecret, id, sqlrow.Seconds(formerUntil)); err != nil {
 			return err
 		}
 		// Pruning comes last, so that a secret just retired cannot return as the new one.
-		if err := insert(ctx, tx, insertSecret, hash[:], id, nil); err != nil {
+		if err := insert(ctx, tx, sqlrow.InsertSecret, hash[:], id, nil); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, pruneSecrets, id, now); err != nil {
+		if _, err := tx.ExecContext(ctx, sqlrow.PruneSecrets, id, now); err != nil {
 			return err
 		}
-		key, err = oneKey(tx.QueryContext(ctx, selectKeyByID, now, id))
+		key, err = oneKey(tx.QueryContext(ctx, sqlrow.SelectKeyByID, now, id))
 		return err
 	})
 	if err != nil {
@@ -127,7 +98,7 @@ func (s *Store) DeleteKey(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return annotate("deleting key", changeOne(ctx, db.write, `DELETE FROM keys WHERE id = $1`, id))
+	return annotate("deleting key", changeOne(ctx, db.write, sqlrow.DeleteKey, id))
 }
 
 // TouchKeys records in one transaction when keys were last used. A time earlier than the one stored changes
@@ -147,7 +118,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 		}
 		defer touch.Close()
 		for id, at := range used {
-			if _, err := touch.ExecContext(ctx, id, seconds(at)); err != nil {
+			if _, err := touch.ExecContext(ctx, id, sqlrow.Seconds(at)); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
@@ -81,10 +83,10 @@ func (db *database) open(ctx context.Context, path string) error {
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
 	for text, statement := range map[string]**sql.Stmt{
-		selectKeyByHash: &db.keyByHash,
-		selectKeyByID:   &db.keyByID,
-		selectFirstPage: &db.firstPage,
-		selectPageAfter: &db.pageAfter,
+		sqlrow.SelectKeyByHash: &db.keyByHash,
+		sqlrow.SelectKeyByID:   &db.keyByID,
+		sqlrow.SelectFirstPage: &db.firstPage,
+		sqlrow.SelectPageAfter: &db.pageAfter,
 	} {
 		if *statement, err = db.read.PrepareContext(ctx, text); err != nil {
 			return fmt.Errorf("preparing statement: %w", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 func TestConnectionsAreConfigured(t *testing.T) {
@@ -47,9 +48,9 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 		text string
 		args []any
 	}{
-		"by hash":    {selectKeyByHash, []any{int64(1), hash[:]}},
-		"by id":      {selectKeyByID, []any{int64(1), "key_1"}},
-		"page after": {selectPageAfter, []any{int64(1), 10, "key_1"}},
+		"by hash":    {sqlrow.SelectKeyByHash, []any{int64(1), hash[:]}},
+		"by id":      {sqlrow.SelectKeyByID, []any{int64(1), "key_1"}},
+		"page after": {sqlrow.SelectPageAfter, []any{int64(1), 10, "key_1"}},
 	} {
 		rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query.text, query.args...)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
@@ -29,7 +30,7 @@ func (s *Store) Export(ctx context.Context, yield func(key *gateway.Key, current
 	}
 	defer tx.Rollback() // there is nothing to keep
 	now := s.now().Unix()
-	keys, err := allKeys(tx.QueryContext(ctx, selectFirstPage, now, exportPage))
+	keys, err := allKeys(tx.QueryContext(ctx, sqlrow.SelectFirstPage, now, exportPage))
 	for err == nil && len(keys) > 0 {
 		for _, key := range keys {
 			current, err := currentHash(ctx, tx, key.ID)
@@ -40,15 +41,19 @@ func (s *Store) Export(ctx context.Context, yield func(key *gateway.Key, current
 				return err
 			}
 		}
-		keys, err = allKeys(tx.QueryContext(ctx, selectPageAfter, now, exportPage, keys[len(keys)-1].ID))
+		keys, err = allKeys(tx.QueryContext(ctx, sqlrow.SelectPageAfter, now, exportPage, keys[len(keys)-1].ID))
 	}
 	return annotate("exporting keys", err)
 }
 
 func currentHash(ctx context.Context, tx *sql.Tx, id string) (gateway.KeyHash, error) {
-	var hash storedHash
-	if err := tx.QueryRowContext(ctx, selectCurrentHash, id).Scan(&hash); err != nil {
-		return gateway.KeyHash{}, fmt.Errorf("reading the current secret of key %s: %w", id, err)
+	var stored []byte
+	err := tx.QueryRowContext(ctx, selectCurrentHash, id).Scan(&stored)
+	if err == nil {
+		var hash gateway.KeyHash
+		if hash, err = sqlrow.DecodeHash(stored); err == nil {
+			return hash, nil
+		}
 	}
-	return gateway.KeyHash(hash), nil
+	return gateway.KeyHash{}, fmt.Errorf("reading the current secret of key %s: %w", id, err)
 }

@@ -4,37 +4,19 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
-	addUsage = `INSERT INTO usage (minute, key_id, team, surface, provider, model,
-			calls, failures, cache_hits, input, cache_read, cache_write, output, reasoning, estimated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-		ON CONFLICT (minute, key_id, team, surface, provider, model) DO UPDATE SET
-			calls = usage.calls + excluded.calls, failures = usage.failures + excluded.failures,
-			cache_hits = usage.cache_hits + excluded.cache_hits, input = usage.input + excluded.input,
-			cache_read = usage.cache_read + excluded.cache_read, cache_write = usage.cache_write + excluded.cache_write,
-			output = usage.output + excluded.output, reasoning = usage.reasoning + excluded.reasoning,
-			estimated = usage.estimated OR excluded.estimated`
+	addUsage = `INSERT INTO usage (` + sqlrow.UsageColumns + `)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)` + sqlrow.AddToSum
 
-	addCall = `INSERT INTO calls (id, at, key_id, team, surface, provider, model, upstream, status, error, cache, attempts,
-			input, cache_read, cache_write, output, reasoning, estimated, took, prompt)
+	addCall = `INSERT INTO calls (` + sqlrow.CallColumns + `)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 		ON CONFLICT (id) DO NOTHING`
-
-	selectUsage = `SELECT minute, key_id, team, surface, provider, model,
-			calls, failures, cache_hits, input, cache_read, cache_write, output, reasoning, estimated
-		FROM usage WHERE minute >= $1 AND minute < $2
-		ORDER BY minute, key_id, team, surface, provider, model LIMIT $3`
-
-	selectCalls = `SELECT id, at, key_id, team, surface, provider, model, upstream, status, error, cache, attempts,
-			input, cache_read, cache_write, output, reasoning, estimated, took, prompt
-		FROM calls WHERE at >= $1 AND at < $2 ORDER BY at, id LIMIT $3`
 
 	pruneUsage = `DELETE FROM usage WHERE (minute, key_id, team, surface, provider, model) IN (
 		SELECT minute, key_id, team, surface, provider, model FROM usage WHERE minute < $1
@@ -49,8 +31,8 @@ func (s *Store) AddUsage(ctx context.Context, rows []gateway.UsageRow) error {
 	return annotate("adding usage", s.addRows(ctx, addUsage, len(rows), func(i int, args []any) []any {
 		row := &rows[i]
 		u := &row.Usage
-		return append(args, row.Minute.Truncate(time.Minute).Unix(), plain(row.KeyID), plain(row.Team), plain(row.Surface),
-			plain(row.Provider), plain(row.Model), row.Calls, row.Failures, row.CacheHits,
+		return append(args, row.Minute.Truncate(time.Minute).Unix(), sqlrow.Plain(row.KeyID), sqlrow.Plain(row.Team), sqlrow.Plain(row.Surface),
+			sqlrow.Plain(row.Provider), sqlrow.Plain(row.Model), row.Calls, row.Failures, row.CacheHits,
 			u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Estimated)
 	}))
 }
@@ -61,8 +43,8 @@ func (s *Store) AddCalls(ctx context.Context, rows []gateway.CallRow) error {
 	return annotate("adding to the request log", s.addRows(ctx, addCall, len(rows), func(i int, args []any) []any {
 		row := &rows[i]
 		u := &row.Usage
-		return append(args, plain(row.ID), row.At.UnixMilli(), plain(row.KeyID), plain(row.Team), plain(row.Surface),
-			plain(row.Provider), plain(row.Model), plain(row.Upstream), row.Status, plain(row.Error), plain(string(row.Cache)),
+		return append(args, sqlrow.Plain(row.ID), row.At.UnixMilli(), sqlrow.Plain(row.KeyID), sqlrow.Plain(row.Team), sqlrow.Plain(row.Surface),
+			sqlrow.Plain(row.Provider), sqlrow.Plain(row.Model), sqlrow.Plain(row.Upstream), row.Status, sqlrow.Plain(row.Error), sqlrow.Plain(string(row.Cache)),
 			row.Attempts, u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Estimated, row.Took.Microseconds(), row.Prompt)
 	}))
 }
@@ -92,32 +74,17 @@ func (s *Store) addRows(ctx context.Context, query string, n int, bind func(i in
 
 // Usage lists sums of minutes in [from, to), oldest first, at most limit of them.
 func (s *Store) Usage(ctx context.Context, from, to time.Time, limit int) ([]gateway.UsageRow, error) {
-	rows, err := list(ctx, s, selectUsage, ceilSeconds(from), ceilSeconds(to), limit, func(rows *sql.Rows, row *gateway.UsageRow) error {
-		var minute int64
-		u := &row.Usage
-		err := rows.Scan(&minute, &row.KeyID, &row.Team, &row.Surface, &row.Provider, &row.Model, &row.Calls, &row.Failures,
-			&row.CacheHits, &u.Input, &u.CacheRead, &u.CacheWrite, &u.Output, &u.Reasoning, &u.Estimated)
-		row.Minute = time.Unix(minute, 0).UTC()
-		return err
-	})
+	rows, err := list(ctx, s, sqlrow.ScanUsage, sqlrow.SelectUsage, sqlrow.CeilSeconds(from), sqlrow.CeilSeconds(to), limit)
 	return rows, annotate("listing usage", err)
 }
 
 // Calls lists the request log of [from, to), oldest first, at most limit rows.
 func (s *Store) Calls(ctx context.Context, from, to time.Time, limit int) ([]gateway.CallRow, error) {
-	rows, err := list(ctx, s, selectCalls, ceilMillis(from), ceilMillis(to), limit, func(rows *sql.Rows, row *gateway.CallRow) error {
-		var at, took int64
-		u := &row.Usage
-		err := rows.Scan(&row.ID, &at, &row.KeyID, &row.Team, &row.Surface, &row.Provider, &row.Model, &row.Upstream,
-			&row.Status, &row.Error, &row.Cache, &row.Attempts, &u.Input, &u.CacheRead, &u.CacheWrite, &u.Output,
-			&u.Reasoning, &u.Estimated, &took, &row.Prompt)
-		row.At, row.Took = time.UnixMilli(at).UTC(), time.Duration(took)*time.Microsecond
-		return err
-	})
+	rows, err := list(ctx, s, sqlrow.ScanCall, sqlrow.SelectCalls, sqlrow.CeilMillis(from), sqlrow.CeilMillis(to), limit)
 	return rows, annotate("listing the request log", err)
 }
 
-func list[Row any](ctx context.Context, s *Store, query string, from, to int64, limit int, scan func(*sql.Rows, *Row) error) ([]Row, error) {
+func list[Row any](ctx context.Context, s *Store, scan func(sqlrow.Row) (Row, error), query string, from, to int64, limit int) ([]Row, error) {
 	db, err := s.database(ctx)
 	if err != nil {
 		return nil, err
@@ -129,8 +96,8 @@ func list[Row any](ctx context.Context, s *Store, query string, from, to int64, 
 	defer rows.Close()
 	var listed []Row
 	for rows.Next() {
-		var row Row
-		if err := scan(rows, &row); err != nil {
+		row, err := scan(rows)
+		if err != nil {
 			return nil, err
 		}
 		listed = append(listed, row)
@@ -145,9 +112,9 @@ func (s *Store) Prune(ctx context.Context, what gateway.Retained, before time.Ti
 	var bound int64
 	switch what {
 	case gateway.RetainedUsage:
-		query, bound = pruneUsage, ceilSeconds(before)
+		query, bound = pruneUsage, sqlrow.CeilSeconds(before)
 	case gateway.RetainedCalls:
-		query, bound = pruneCalls, ceilMillis(before)
+		query, bound = pruneCalls, sqlrow.CeilMillis(before)
 	default:
 		return 0, fmt.Errorf("pruning the ledger: no rows of kind %q", what)
 	}
@@ -161,20 +128,6 @@ func (s *Store) Prune(ctx context.Context, what gateway.Retained, before time.Ti
 	}
 	removed, err := result.RowsAffected()
 	return int(removed), err
-}
-
-// ceilSeconds is the first whole second that is not before t: stored times are whole, and bounds need not be.
-func ceilSeconds(t time.Time) int64 { return t.Add(time.Second - 1).Unix() }
-
-// ceilMillis is the first whole millisecond that is not before t.
-func ceilMillis(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
-
-// plain is text as every database can keep it.
-func plain(text string) string {
-	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
-		return text
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 var _ gateway.Ledger = (*Store)(nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 	"github.com/caddy-llm/caddy-llm/modules/stores/storetest"
 )
 
@@ -48,8 +49,8 @@ func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
 		text string
 		args []any
 	}{
-		"list usage":  {db.read, selectUsage, []any{1, 2, 10}},
-		"list calls":  {db.read, selectCalls, []any{1, 2, 10}},
+		"list usage":  {db.read, sqlrow.SelectUsage, []any{1, 2, 10}},
+		"list calls":  {db.read, sqlrow.SelectCalls, []any{1, 2, 10}},
 		"prune usage": {db.write, pruneUsage, []any{1, 10}},
 		"prune calls": {db.write, pruneCalls, []any{1, 10}},
 	} {

@@ -6,27 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-)
-
-// A key comes as one row per retiring secret with time left at $1, or as a single row where it has none.
-const (
-	keyColumns = `SELECT k.id, k.name, k.team, k.limits, k.models, k.active, k.created, k.expires, k.last_used, r.hash, r.until `
-
-	withRetiring = ` LEFT JOIN secrets r ON r.key_id = k.id AND r.until > $1 `
-
-	selectKeyByHash = keyColumns + `FROM secrets s JOIN keys k ON k.id = s.key_id` + withRetiring +
-		`WHERE s.hash = $2 AND (s.until IS NULL OR s.until > $1) ORDER BY r.until, r.hash`
-
-	selectKeyByID = keyColumns + `FROM keys k` + withRetiring + `WHERE k.id = $2 ORDER BY r.until, r.hash`
-
-	selectFirstPage = keyColumns +
-		`FROM (SELECT * FROM keys ORDER BY created, seq LIMIT $2) k` + withRetiring +
-		`ORDER BY k.created, k.seq, r.until, r.hash`
-
-	selectPageAfter = keyColumns +
-		`FROM (SELECT * FROM keys WHERE (created, seq) > (SELECT created, seq FROM keys WHERE id = $3)
-			ORDER BY created, seq LIMIT $2) k` + withRetiring +
-		`ORDER BY k.created, k.seq, r.until, r.hash`
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 // KeyByHash finds a key by the hash of a secret of it that works at now. It runs one query, whether the hash is
@@ -100,71 +80,26 @@ func (s *Store) HashesOf(ctx context.Context, id string) ([]gateway.KeyHash, err
 }
 
 func (db *database) hashesOf(ctx context.Context, id string) ([]gateway.KeyHash, error) {
-	rows, err := db.read.QueryContext(ctx,
-		`SELECT hash FROM secrets WHERE key_id = $1 ORDER BY until IS NOT NULL, until, hash`, id)
+	rows, err := db.read.QueryContext(ctx, sqlrow.SelectHashes, id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var hashes []gateway.KeyHash
-	for rows.Next() {
-		var hash storedHash
-		if err := rows.Scan(&hash); err != nil {
-			return nil, err
-		}
-		hashes = append(hashes, gateway.KeyHash(hash))
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	if len(hashes) == 0 { // every key has a current secret
-		return nil, gateway.ErrKeyNotFound
-	}
-	return hashes, nil
+	return sqlrow.Hashes(rows)
 }
 
 func oneKey(rows *sql.Rows, err error) (*gateway.Key, error) {
-	keys, err := allKeys(rows, err)
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return nil, gateway.ErrKeyNotFound
-	}
-	return keys[0], nil
+	defer rows.Close()
+	return sqlrow.OneKey(rows)
 }
 
-// allKeys gathers the rows of a key query into keys.
 func allKeys(rows *sql.Rows, err error) ([]*gateway.Key, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var keys []*gateway.Key
-	for rows.Next() {
-		var key gateway.Key
-		var limits, models sql.RawBytes
-		var hash storedHash
-		var created, expires, lastUsed int64
-		var until sql.NullInt64
-		if err := rows.Scan(&key.ID, &key.Name, &key.Team, &limits, &models, &key.Active,
-			&created, &expires, &lastUsed, &hash, &until); err != nil {
-			return nil, err
-		}
-		if len(keys) == 0 || keys[len(keys)-1].ID != key.ID {
-			if key.Limits, err = decodeLimits(limits); err != nil {
-				return nil, err
-			}
-			if key.Models, err = decodeModels(models); err != nil {
-				return nil, err
-			}
-			key.Created, key.Expires, key.LastUsed = instant(created), instant(expires), instant(lastUsed)
-			keys = append(keys, &key)
-		}
-		if until.Valid {
-			last := keys[len(keys)-1]
-			last.Retiring = append(last.Retiring, gateway.RetiringHash{Hash: gateway.KeyHash(hash), Until: instant(until.Int64)})
-		}
-	}
-	return keys, rows.Err()
+	return sqlrow.Keys(rows)
 }

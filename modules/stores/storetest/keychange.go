@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -147,4 +148,21 @@ func (s *keySuite) rotatedToKnown() {
 	}
 	s.found(key, current, s.now)
 	s.found(other, otherHash, s.now)
+}
+
+func (s *keySuite) oddWindow() {
+	limits := []gateway.Limit{{Kind: gateway.LimitRequests, N: 1, Window: 1500 * time.Millisecond}}
+	const want = "window 1.5s is not whole seconds"
+	odd := &gateway.Key{ID: newKeyID(), Limits: limits, Created: s.now}
+	if err := s.store.CreateKey(s.Context(), odd, newKeyHash()); err == nil || !strings.Contains(err.Error(), want) {
+		s.Errorf("creating: got error %v, want %q", err, want)
+	}
+	_, err := s.store.KeyByID(s.Context(), odd.ID)
+	s.fails(err, gateway.ErrKeyNotFound)
+	key, _ := s.create()
+	if _, err := s.store.UpdateKey(s.Context(), key.ID, gateway.KeyChange{Limits: &limits}); err == nil || !strings.Contains(err.Error(), want) {
+		s.Errorf("updating: got error %v, want %q", err, want)
+	}
+	got, err := s.store.KeyByID(s.Context(), key.ID)
+	s.same(got, err, key)
 }

@@ -28,6 +28,7 @@ func Keys(t *testing.T, open func(t *testing.T) gateway.KeyStore) {
 		{"every field survives", (*keySuite).roundTrip},
 		{"pages follow the order of creation", (*keySuite).pages},
 		{"a change touches only its own field", (*keySuite).changes},
+		{"a window that is not whole seconds is refused", (*keySuite).oddWindow},
 		{"a key can be revoked and activated again", (*keySuite).revoked},
 		{"an expiry can be set and removed", (*keySuite).expiry},
 		{"a rotated secret works until its time", (*keySuite).rotated},
