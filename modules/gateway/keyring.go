@@ -35,13 +35,16 @@ type Keyring struct {
 	log     *zap.Logger
 	now     func() time.Time
 
-	known   *otter.Cache[KeyHash, *held]
-	unknown *otter.Cache[KeyHash, time.Time] // until when a hash counts as unknown
-	loads   singleflight.Group
-	changes sync.Mutex              // held while a key changes, so that its secrets stay those that are forgotten
-	keeping sync.Mutex              // held while what was read is kept, and while it is forgotten
-	version atomic.Uint64           // counts changes, so that a lookup that began before one is not kept after it
-	stored  atomic.Pointer[KeyHash] // the admin credential that the gateway made
+	known     *otter.Cache[KeyHash, *held]
+	unknown   *otter.Cache[KeyHash, time.Time] // until when a hash counts as unknown
+	loads     singleflight.Group
+	changes   sync.Mutex                // held while a key changes, so that its secrets stay those that are forgotten
+	keeping   sync.Mutex                // held while what was read is kept, and while it is forgotten
+	version   atomic.Uint64             // counts changes, so that a lookup that began before one is not kept after it
+	deaf      atomic.Bool               // changes made elsewhere are not heard of
+	silent    atomic.Pointer[time.Time] // when the store was last asked about a doubtful key in vain; nil once it answers
+	believing atomic.Bool               // keys are taken as they were last known, and the log says so
+	stored    atomic.Pointer[KeyHash]   // the admin credential that the gateway made
 
 	mu   sync.Mutex
 	used map[string]time.Time // last uses to be written
@@ -49,8 +52,9 @@ type Keyring struct {
 
 // held is a key in memory.
 type held struct {
-	key    *Key
-	minute atomic.Int64 // of its last use that was noted
+	key     *Key
+	minute  atomic.Int64              // of its last use that was noted
+	doubted atomic.Pointer[time.Time] // since when changes may have been missed; nil where none was
 }
 
 // NewKeyring puts a keyring before a store. The admin credential may be empty.
@@ -70,14 +74,18 @@ func (k *Keyring) Find(ctx context.Context, secret string) (*Key, error) {
 	hash := HashKey(secret)
 	now := k.now()
 	h, ok := k.known.GetIfPresent(hash)
-	if !ok {
+	var err error
+	switch {
+	case !ok:
 		if until, ok := k.unknown.GetIfPresent(hash); ok && now.Before(until) {
 			return nil, ErrKeyNotFound
 		}
-		var err error
-		if h, err = k.load(ctx, hash, now); err != nil {
-			return nil, err
-		}
+		h, err = k.load(ctx, hash, now)
+	case k.doubtful(h, now):
+		h, err = k.confirm(ctx, hash, h, now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if !h.key.Usable(now) || h.key.retired(hash, now) {
 		return nil, ErrKeyNotFound
@@ -99,19 +107,29 @@ func (key *Key) retired(hash KeyHash, now time.Time) bool {
 // load reads a key from the store. Callers who want the same one share a read, and none of them can end it for the others.
 func (k *Keyring) load(ctx context.Context, hash KeyHash, now time.Time) (*held, error) {
 	version := k.version.Load()
-	result := k.loads.DoChan(fmt.Sprintf("%x.%d", hash, version), func() (any, error) {
+	result := k.loads.DoChan(loadName(hash, version), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 		defer cancel()
 		key, err := k.store.KeyByHash(ctx, hash, now)
 		switch {
 		case errors.Is(err, ErrKeyNotFound):
-			k.keep(version, func() { k.unknown.Set(hash, now.Add(unknownFor)) })
+			k.answered()
+			k.keep(version, func() {
+				k.known.Invalidate(hash)
+				k.unknown.Set(hash, now.Add(unknownFor))
+			})
 			return nil, err
 		case err != nil:
 			return nil, err
 		}
+		k.answered()
 		h := &held{key: key}
-		k.keep(version, func() { k.known.Set(hash, h) })
+		k.keep(version, func() {
+			if k.deaf.Load() {
+				h.doubted.Store(&now)
+			}
+			k.known.Set(hash, h)
+		})
 		return h, nil
 	})
 	select {
@@ -124,6 +142,9 @@ func (k *Keyring) load(ctx context.Context, hash KeyHash, now time.Time) (*held,
 		return nil, ctx.Err()
 	}
 }
+
+// loadName tells apart lookups that must not be shared.
+func loadName(hash KeyHash, version uint64) string { return fmt.Sprintf("%x.%d", hash, version) }
 
 // keep remembers what was read, unless somebody changed a key since the reading began: it may be old then.
 func (k *Keyring) keep(version uint64, set func()) {
