@@ -55,13 +55,7 @@ func TestFleetGoesOnWithoutPostgres(t *testing.T) {
 	members := f.joinMany(2)
 	known := members[0].manage("POST", "", `{"name":"known","limits":[]}`)
 	doomed := members[0].manage("POST", "", `{"name":"doomed","limits":[]}`)
-	// A gateway forgets what it knows of a key as it hears of a change, its own too. So first, both have heard of all changes: they hear
-	// of them in order.
-	for i, p := range members {
-		last := p.manage("POST", "", `{"name":"last"}`)
-		p.manage("DELETE", last.ID, "")
-		poll(t, time.Second+busy, "the change to be heard of", func() bool { return members[1-i].status(last.Key) == 401 })
-	}
+	hearOfEachOther(t, members)
 	for _, p := range members {
 		if p.status(known.Key) != 200 || p.status(doomed.Key) != 200 {
 			t.Fatal("a key does not work")
@@ -111,6 +105,71 @@ func TestFleetGoesOnWithoutPostgres(t *testing.T) {
 	}
 	t.Logf("an unknown key got its 503 within %s; after the server's return a key could be revoked after %s and was refused everywhere after %s",
 		slowest.Round(time.Millisecond), revoked.Round(time.Millisecond), refused.Round(time.Millisecond))
+}
+
+// A key that a gateway knows works through several losses of PostgreSQL without being used between them; one that was revoked
+// during a loss is refused as soon as the gateway has PostgreSQL back.
+func TestFleetRemembersKeysThroughSeveralLossesOfPostgres(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 2s"
+	members := f.joinMany(2)
+	p := members[0]
+	known := p.manage("POST", "", `{"name":"known","limits":[]}`)
+	doomed := p.manage("POST", "", `{"name":"doomed","limits":[]}`)
+	hearOfEachOther(t, members)
+	members[1].stop()
+	for _, key := range []madeKey{known, doomed} {
+		if status := p.status(key.Key); status != 200 {
+			t.Fatalf("a key got %d", status)
+		}
+	}
+	losses, returns := 0, 0
+	lose := func() {
+		f.postgres.kill()
+		losses++
+		poll(t, 5*time.Second, "the loss to be noticed", func() bool { return len(p.logged("the key store is out of reach")) == losses })
+	}
+	regain := func() {
+		f.postgres.start()
+		returns++
+		poll(t, 5*time.Second, "the key store to be back", func() bool { return len(p.logged("the key store is back")) == returns })
+	}
+	for range 2 {
+		lose()
+		regain()
+	}
+	lose()
+	for range 20 {
+		if status := p.status(known.Key); status != 200 {
+			t.Fatalf("a known key that was not used since the last loss got %d", status)
+		}
+	}
+	if told := len(p.logged("as they were last known")); told != 1 {
+		t.Errorf("the log says %d times that keys go on as they were last known", told)
+	}
+
+	f.postgres.elsewhere(func() { f.postgres.sql("UPDATE keys SET active = false WHERE id = '" + doomed.ID + "'") })
+	if status := p.status(doomed.Key); status != 200 {
+		t.Errorf("a key whose revocation nobody can know of got %d", status)
+	}
+	regain()
+	if status := p.status(doomed.Key); status != 401 {
+		t.Errorf("once PostgreSQL was back, a key that had been revoked meanwhile got %d", status)
+	}
+	if status := p.status(known.Key); status != 200 {
+		t.Errorf("afterwards the known key got %d", status)
+	}
+}
+
+// hearOfEachOther waits until two gateways have heard of all changes made so far, which they hear of in order: what a gateway knows of a
+// key it forgets as it hears of a change, its own too.
+func hearOfEachOther(t *testing.T, members []*process) {
+	t.Helper()
+	for i, p := range members {
+		last := p.manage("POST", "", `{"name":"last"}`)
+		p.manage("DELETE", last.ID, "")
+		poll(t, time.Second+busy, "the change to be heard of", func() bool { return members[1-i].status(last.Key) == 401 })
+	}
 }
 
 // Case 91: a gateway starts without PostgreSQL too, says so, and joins it when it comes.

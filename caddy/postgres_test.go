@@ -171,6 +171,27 @@ func (s *postgresServer) kill() {
 	s.cmd = nil
 }
 
+// elsewhere runs the server where no gateway looks for it, does something there, and ends it.
+func (s *postgresServer) elsewhere(do func()) {
+	s.t.Helper()
+	port := s.port
+	s.port = strconv.Itoa(freePort(s.t))
+	s.start()
+	do()
+	s.kill()
+	s.port = port
+}
+
+// sql runs a statement and returns what psql prints of its rows.
+func (s *postgresServer) sql(statement string) string {
+	s.t.Helper()
+	out, err := s.command("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command", statement, s.url()).Output()
+	if err != nil {
+		s.t.Fatalf("psql: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // url is what DATABASE_URL holds.
 func (s *postgresServer) url() string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword("gateway", postgresPassword), Host: net.JoinHostPort("127.0.0.1", s.port), Path: "/postgres"}

@@ -34,6 +34,9 @@ func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(
 	pause, silent := firstPause, false
 	for {
 		err := s.listen(ctx, changed, func() {
+			if silent {
+				s.renew()
+			}
 			pause, silent = firstPause, false
 			s.reachable.Store(true)
 			reset()
@@ -52,6 +55,13 @@ func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(
 			return context.Cause(ctx)
 		}
 		pause = min(2*pause, lastPause)
+	}
+}
+
+// renew drops the pool's connections: whatever ended the feed's may have ended theirs, so that the next lookups would fail.
+func (s *Store) renew() {
+	if pool := s.opened.Load(); pool != nil {
+		pool.Reset()
 	}
 }
 

@@ -148,6 +148,38 @@ func TestFeedComesBackAfterItsConnectionEnds(t *testing.T) {
 	feed.expect(key.ID, time.Second)
 }
 
+// Whatever ended the feed's connection ended the others, too, and nobody should find that out by a lookup that fails.
+func TestLookupsWorkAsSoonAsTheFeedIsBack(t *testing.T) {
+	store := newStore(t)
+	_, hash := createKey(t, store)
+	feed := follow(t, store)
+	feed.expect(wasReset, 10*time.Second)
+	pool, err := store.database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := pool.AcquireAllIdle(t.Context())
+	for range 4 - len(idle) {
+		conn, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, conn)
+	}
+	for _, conn := range idle {
+		conn.Release()
+	}
+	execute(t, store.config.ConnString(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	feed.expect(wasLost, time.Second)
+	feed.expect(wasReset, 2*time.Second)
+	for range 8 {
+		if _, err := store.KeyByHash(t.Context(), hash, time.Now()); err != nil {
+			t.Errorf("got error %v", err)
+		}
+	}
+}
+
 func TestFeedNoticesAServerThatFellSilent(t *testing.T) {
 	t.Parallel()
 	direct := newStore(t)
