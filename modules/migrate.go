@@ -114,7 +114,7 @@ func migrateLedger(cmd *cobra.Command, from, to gateway.Ledger) error {
 		if err != nil {
 			return err
 		}
-		if err := to.AddUsage(ctx, rows); err != nil {
+		if err := to.AddUsage(ctx, gateway.Batch{Writer: gateway.NewWriter(), Number: 1}, rows); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%d sums of usage copied\n", len(rows))

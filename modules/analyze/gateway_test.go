@@ -184,4 +184,4 @@ func says(texts ...string) caddyhttp.HandlerFunc {
 // fakeLedger takes sums of usage, and keeps none.
 type fakeLedger struct{ gateway.Ledger }
 
-func (fakeLedger) AddUsage(context.Context, []gateway.UsageRow) error { return nil }
+func (fakeLedger) AddUsage(context.Context, gateway.Batch, []gateway.UsageRow) error { return nil }

@@ -23,13 +23,15 @@ const (
 	journalEvery  = time.Second
 	pruneEvery    = time.Hour
 	pruneBatch    = 500
-	maxSums       = 100_000 // sums in memory while the ledger does not take them
+	maxSums       = 100_000 // sums in memory while the ledger does not take them, beside those of the batch on its way
 	maxCalls      = 10_000  // rows of the request log, likewise
 	callsBatch    = 1_000
 	maxPrompt     = 64 << 10 // bytes of a body that are kept
 	beyondPrompt  = 1 << 10  // bytes that are looked at beyond those, so that no part of a secret is kept
 	maxModelName  = 256      // bytes of a client's word for a model that are kept
 	journalShards = 16
+	// writerRetention is how long a batch can be sent again without being added twice: longer than any outage.
+	writerRetention = 30 * 24 * time.Hour
 )
 
 // LedgerConfig says what the ledger keeps, and for how long.
@@ -103,7 +105,9 @@ type journal struct {
 	calls []CallRow
 
 	flushing sync.Mutex
-	failing  bool // under flushing: the ledger refused the last batch
+	failing  bool       // under flushing, as the rest: the ledger refused the last batch
+	batch    Batch      // the last one
+	unsent   []UsageRow // its rows, until the ledger says that it has them: it may have them before
 }
 
 // journalShard holds the sums of some of the keys.
@@ -118,7 +122,7 @@ type sumKey struct {
 }
 
 func newJournal(ledger Ledger, config *LedgerConfig, m *metrics, log *zap.Logger) *journal {
-	return &journal{ledger: ledger, config: config, metrics: m, log: log, seed: maphash.MakeSeed()}
+	return &journal{ledger: ledger, config: config, metrics: m, log: log, seed: maphash.MakeSeed(), batch: Batch{Writer: NewWriter()}}
 }
 
 // note takes a call that is over.
@@ -224,8 +228,29 @@ func (j *journal) flush(ctx context.Context) {
 	}
 }
 
+// flushSums writes the batch that the ledger may not have taken, as it was, and then what was gathered since.
 func (j *journal) flushSums(ctx context.Context) error {
-	var rows []UsageRow
+	if err := j.send(ctx); err != nil {
+		return err
+	}
+	if j.unsent = j.takeSums(); len(j.unsent) > 0 {
+		j.batch.Number++
+	}
+	return j.send(ctx)
+}
+
+func (j *journal) send(ctx context.Context) error {
+	if len(j.unsent) == 0 {
+		return nil
+	}
+	if err := j.ledger.AddUsage(ctx, j.batch, j.unsent); err != nil {
+		return err
+	}
+	j.unsent = nil
+	return nil
+}
+
+func (j *journal) takeSums() (rows []UsageRow) {
 	for i := range j.shards {
 		shard := &j.shards[i]
 		shard.mu.Lock()
@@ -235,16 +260,7 @@ func (j *journal) flushSums(ctx context.Context) error {
 		shard.sums = nil
 		shard.mu.Unlock()
 	}
-	if len(rows) == 0 {
-		return nil
-	}
-	err := j.ledger.AddUsage(ctx, rows)
-	if err != nil {
-		for _, row := range rows {
-			j.add(sumKey{row.Minute.Unix() / 60, row.KeyID, row.Team, row.Surface, row.Provider, row.Model}, row)
-		}
-	}
-	return err
+	return rows
 }
 
 func (j *journal) flushCalls(ctx context.Context) error {
@@ -266,9 +282,11 @@ func (j *journal) flushCalls(ctx context.Context) error {
 
 // prune removes what is older than it is to be kept, a few rows at a time.
 func (j *journal) prune(ctx context.Context) {
-	for what, age := range map[Retained]caddy.Duration{RetainedUsage: j.config.UsageRetention, RetainedCalls: j.config.RequestRetention} {
+	for what, age := range map[Retained]time.Duration{
+		RetainedUsage: time.Duration(j.config.UsageRetention), RetainedCalls: time.Duration(j.config.RequestRetention), RetainedWriters: writerRetention,
+	} {
 		for {
-			n, err := j.ledger.Prune(ctx, what, time.Now().Add(-time.Duration(age)), pruneBatch)
+			n, err := j.ledger.Prune(ctx, what, time.Now().Add(-age), pruneBatch)
 			if err != nil {
 				if ctx.Err() == nil {
 					j.log.Warn("pruning the ledger", zap.String("what", string(what)), zap.Error(err))

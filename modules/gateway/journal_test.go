@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
+	"pgregory.net/rapid"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
@@ -21,6 +23,8 @@ import (
 type fakeLedger struct {
 	mu     sync.Mutex
 	down   bool
+	cutOff bool // rows are taken, and who sent them does not hear of it
+	last   map[string]int64
 	usage  []UsageRow
 	calls  []CallRow
 	pruned map[Retained]int
@@ -28,13 +32,22 @@ type fakeLedger struct {
 
 var errLedgerDown = errors.New("down")
 
-func (l *fakeLedger) AddUsage(_ context.Context, rows []UsageRow) error {
+func (l *fakeLedger) AddUsage(_ context.Context, batch Batch, rows []UsageRow) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down {
 		return errLedgerDown
 	}
-	l.usage = append(l.usage, rows...)
+	if l.last == nil {
+		l.last = make(map[string]int64)
+	}
+	if batch.Number > l.last[batch.Writer] {
+		l.last[batch.Writer] = batch.Number
+		l.usage = append(l.usage, rows...)
+	}
+	if l.cutOff {
+		return errLedgerDown
+	}
 	return nil
 }
 
@@ -44,7 +57,14 @@ func (l *fakeLedger) AddCalls(_ context.Context, rows []CallRow) error {
 	if l.down {
 		return errLedgerDown
 	}
-	l.calls = append(l.calls, rows...)
+	for _, row := range rows {
+		if !slices.ContainsFunc(l.calls, func(c CallRow) bool { return c.ID == row.ID }) {
+			l.calls = append(l.calls, row)
+		}
+	}
+	if l.cutOff {
+		return errLedgerDown
+	}
 	return nil
 }
 
@@ -136,6 +156,42 @@ func TestWhatTheLedgerDoesNotTakeIsWrittenLater(t *testing.T) {
 	}
 }
 
+// Whether the ledger took a batch of which it said nothing cannot be known, so it is sent again as it was.
+func TestEachCallIsWrittenOnceWhateverBecomesOfItsBatch(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ledger := new(fakeLedger)
+		j := journalTo(t, ledger, LedgerConfig{RequestLog: true})
+		noted := 0
+		rt.Repeat(map[string]func(*rapid.T){
+			"note": func(rt *rapid.T) {
+				for range rapid.IntRange(1, 5).Draw(rt, "calls") {
+					j.note(overCall(noted))
+					noted++
+				}
+			},
+			"flush": func(rt *rapid.T) {
+				ledger.down, ledger.cutOff = false, false
+				switch rapid.IntRange(0, 2).Draw(rt, "fault") {
+				case 1:
+					ledger.down = true
+				case 2:
+					ledger.cutOff = true
+				}
+				j.flush(t.Context())
+			},
+		})
+		ledger.down, ledger.cutOff = false, false
+		j.flush(t.Context())
+		var calls int64
+		for _, row := range ledger.usage {
+			calls += row.Calls
+		}
+		if calls != int64(noted) || len(ledger.calls) != noted {
+			rt.Fatalf("%d calls in sums and %d in the log, want %d each", calls, len(ledger.calls), noted)
+		}
+	})
+}
+
 func TestWhatFindsNoRoomIsCounted(t *testing.T) {
 	j := journalTo(t, &fakeLedger{down: true}, LedgerConfig{RequestLog: true})
 	before := testutil.ToFloat64(j.metrics.dropped.WithLabelValues("calls"))
@@ -180,8 +236,10 @@ func TestLedgerOptionsThatWouldDoNothingAreRefused(t *testing.T) {
 func TestPruningGoesOnUntilNothingIsLeft(t *testing.T) {
 	ledger := new(fakeLedger)
 	journalTo(t, ledger, LedgerConfig{}).prune(t.Context())
-	if ledger.pruned[RetainedUsage] != 4 || ledger.pruned[RetainedCalls] != 4 {
-		t.Errorf("batches: %v", ledger.pruned)
+	for _, what := range []Retained{RetainedUsage, RetainedCalls, RetainedWriters} {
+		if ledger.pruned[what] != 4 {
+			t.Errorf("batches: %v", ledger.pruned)
+		}
 	}
 }
 

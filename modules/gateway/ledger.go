@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
@@ -47,14 +49,25 @@ type Retained string
 
 // What a ledger keeps for a time.
 const (
-	RetainedUsage Retained = "usage"
-	RetainedCalls Retained = "calls"
+	RetainedUsage   Retained = "usage"
+	RetainedCalls   Retained = "calls"
+	RetainedWriters Retained = "writers" // what is known of the last batch of each writer
 )
+
+// Batch names rows that are added together, so that they can be sent again by who did not hear whether they were added.
+type Batch struct {
+	Writer string // who adds them, and nobody else
+	Number int64  // grows with each batch of the writer's
+}
+
+// NewWriter makes up who adds batches.
+func NewWriter() string { return uuid.NewString() }
 
 // Ledger keeps what was used, durably. It is off the path of a call: rows come in batches. It is safe for concurrent use.
 type Ledger interface {
-	// AddUsage adds rows to the sums of their minute, key, surface, provider and model, all or none.
-	AddUsage(ctx context.Context, rows []UsageRow) error
+	// AddUsage adds rows to the sums of their minute, key, surface, provider and model, all or none. Where the writer's last batch has
+	// this number or a higher one, it was added before, and nothing is done.
+	AddUsage(ctx context.Context, batch Batch, rows []UsageRow) error
 	// AddCalls appends to the request log, all or none. A row whose id is there already is left out.
 	AddCalls(ctx context.Context, rows []CallRow) error
 	// Usage lists sums of minutes in [from, to), oldest first, at most limit of them.

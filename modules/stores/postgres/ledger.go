@@ -20,6 +20,9 @@ const (
 
 	pruneCalls = `DELETE FROM calls WHERE ctid = ANY (ARRAY (SELECT ctid FROM calls WHERE at < $1
 		ORDER BY at, id LIMIT $2 FOR UPDATE SKIP LOCKED))`
+
+	pruneWriters = `DELETE FROM writers WHERE ctid = ANY (ARRAY (SELECT ctid FROM writers WHERE at < $1
+		ORDER BY at, id LIMIT $2 FOR UPDATE SKIP LOCKED))`
 )
 
 // Usage lists sums of minutes in [from, to), oldest first, at most limit of them.
@@ -57,6 +60,8 @@ func (s *Store) Prune(ctx context.Context, what gateway.Retained, before time.Ti
 		query, bound = pruneUsage, sqlrow.CeilSeconds(before)
 	case gateway.RetainedCalls:
 		query, bound = pruneCalls, sqlrow.CeilMillis(before)
+	case gateway.RetainedWriters:
+		query, bound = pruneWriters, sqlrow.CeilSeconds(before)
 	default:
 		return 0, fmt.Errorf("pruning the ledger: no rows of kind %q", what)
 	}

@@ -18,11 +18,17 @@ func TestStoreBehavesAsALedger(t *testing.T) {
 }
 
 func TestLedgerSchemaIsSQLites(t *testing.T) {
-	theirs, err := os.ReadFile("../sqlite/schema/0002_ledger.sql")
+	for _, name := range []string{"0002_ledger.sql", "0003_writers.sql"} {
+		t.Run(name, func(t *testing.T) { sameSchema(t, name) })
+	}
+}
+
+func sameSchema(t *testing.T, name string) {
+	theirs, err := os.ReadFile("../sqlite/schema/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := schemaFiles.ReadFile("schema/0002_ledger.sql")
+	ours, err := schemaFiles.ReadFile("schema/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +61,7 @@ func TestBatchWithARowThatIsRefusedLeavesNothing(t *testing.T) {
 	}
 	calls[callsBatch].Model = "refused"
 	for kind, err := range map[string]error{
-		"usage": store.AddUsage(t.Context(), usage), "calls": store.AddCalls(t.Context(), calls),
+		"usage": store.AddUsage(t.Context(), gateway.Batch{Writer: "test", Number: 1}, usage), "calls": store.AddCalls(t.Context(), calls),
 	} {
 		if err == nil || !strings.Contains(err.Error(), `"refusal"`) {
 			t.Errorf("adding %s: got error %v", kind, err)
@@ -78,7 +84,7 @@ func TestPruningPassesOverRowsThatAreBeingPruned(t *testing.T) {
 	for i := range rows {
 		rows[i].Minute = minute.Add(time.Duration(i) * time.Minute)
 	}
-	if err := store.AddUsage(t.Context(), rows); err != nil {
+	if err := store.AddUsage(t.Context(), gateway.Batch{Writer: "test", Number: 1}, rows); err != nil {
 		t.Fatal(err)
 	}
 	other, err := connect(t, store.config.ConnString()).Begin(t.Context())

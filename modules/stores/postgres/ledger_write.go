@@ -34,33 +34,49 @@ const (
 	recordTimeout = 30 * time.Second
 )
 
-// AddUsage adds rows to the sums of their minute, key, surface, provider and model, in one transaction. NUL and what
-// is not UTF-8, which PostgreSQL cannot keep in text, becomes U+FFFD.
-func (s *Store) AddUsage(ctx context.Context, rows []gateway.UsageRow) error {
+// AddUsage adds rows to the sums of their minute, key, surface, provider and model, in one transaction, unless the batch was
+// added before. NUL and what is not UTF-8, which PostgreSQL cannot keep in text, becomes U+FFFD.
+func (s *Store) AddUsage(ctx context.Context, batch gateway.Batch, rows []gateway.UsageRow) error {
 	rows = merge(rows)
-	return s.record(ctx, "adding usage", len(rows), usageBatch, func(ctx context.Context, tx pgx.Tx, from, to int) error {
-		_, err := tx.Exec(ctx, addUsage, usageColumns(rows[from:to])...)
-		return err
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.record(ctx, "adding usage", func(ctx context.Context, tx pgx.Tx) error {
+		// Where a connection broke, its transaction may still be on: then this waits for its end.
+		taken, err := tx.Exec(ctx, sqlrow.TakeBatch, batch.Writer, batch.Number, s.now().Unix())
+		if err != nil || taken.RowsAffected() == 0 {
+			return err
+		}
+		for some := range slices.Chunk(rows, usageBatch) {
+			if _, err := tx.Exec(ctx, addUsage, usageColumns(some)...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // AddCalls appends to the request log in one transaction; a row whose id is there already is left out. It keeps
 // when a call was to the millisecond, how long it took to the microsecond, and text as AddUsage does.
 func (s *Store) AddCalls(ctx context.Context, rows []gateway.CallRow) error {
-	return s.record(ctx, "adding to the request log", len(rows), callsBatch, func(ctx context.Context, tx pgx.Tx, from, to int) error {
-		_, err := tx.Exec(ctx, addCalls, callColumns(rows[from:to])...)
-		return err
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.record(ctx, "adding to the request log", func(ctx context.Context, tx pgx.Tx) error {
+		for some := range slices.Chunk(rows, callsBatch) {
+			if _, err := tx.Exec(ctx, addCalls, callColumns(some)...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-// record runs do in one transaction for batches of n rows, which are kept only if all of them succeed.
-func (s *Store) record(ctx context.Context, doing string, n, batch int, do func(ctx context.Context, tx pgx.Tx, from, to int) error) error {
+// record runs do in one transaction, which is kept only if do returns no error.
+func (s *Store) record(ctx context.Context, doing string, do func(context.Context, pgx.Tx) error) error {
 	pool, err := s.database(ctx)
 	if err != nil {
 		return fmt.Errorf("opening PostgreSQL database: %w", err)
-	}
-	if n == 0 {
-		return nil
 	}
 	working, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -68,11 +84,8 @@ func (s *Store) record(ctx context.Context, doing string, n, batch int, do func(
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	for from := 0; from < n && err == nil; from += batch {
-		err = do(working, tx, from, min(from+batch, n))
-	}
-	// From here on the end of ctx is ignored: who gives up on a commit cannot know whether it took place, and would
-	// add the same rows again.
+	err = do(working, tx)
+	// From here on the end of ctx is ignored: who gives up on a commit cannot know whether it took place.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	if err == nil {

@@ -1,23 +1,33 @@
 package postgres
 
 import (
+	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 // proxy stands between a store and its server, and can fall silent as a host does that lost its power: connections
-// stay open, and nothing comes through.
+// stay open, and nothing comes through. It can cut off the next transaction, too.
 type proxy struct {
 	listener net.Listener
 	target   string
 	power    sync.RWMutex // held for writing while the power is off
+	cut      atomic.Int32 // one of the constants below
 	group    sync.WaitGroup
 
 	mu    sync.Mutex
 	conns []net.Conn
 	ended bool
 }
+
+// Where the next transaction is cut off.
+const (
+	nowhere      int32 = iota
+	beforeCommit       // the server never sees the commit
+	afterCommit        // the server commits, and nobody hears of it
+)
 
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
@@ -47,8 +57,19 @@ func (p *proxy) accept() {
 				return
 			}
 			p.keep(server)
-			p.group.Go(func() { p.pass(client, server) })
-			p.pass(server, client)
+			var committed atomic.Bool
+			p.group.Go(func() { p.pass(client, server, func([]byte) bool { return !committed.Load() }) })
+			p.pass(server, client, func(sent []byte) bool {
+				if bytes.Contains(sent, []byte("commit\x00")) {
+					switch p.cut.Swap(nowhere) {
+					case beforeCommit:
+						return false
+					case afterCommit:
+						committed.Store(true)
+					}
+				}
+				return true
+			})
 		})
 	}
 }
@@ -62,7 +83,8 @@ func (p *proxy) keep(conn net.Conn) {
 	}
 }
 
-func (p *proxy) pass(to, from net.Conn) {
+// pass hands on what is sent, until it may not.
+func (p *proxy) pass(to, from net.Conn, may func(sent []byte) bool) {
 	defer to.Close()
 	buffer := make([]byte, 4096)
 	for {
@@ -70,6 +92,9 @@ func (p *proxy) pass(to, from net.Conn) {
 		p.power.RLock()
 		p.power.RUnlock() //nolint:staticcheck // it only waits for the power
 		if n > 0 {
+			if !may(buffer[:n]) {
+				return
+			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,24 +24,37 @@ const (
 		ORDER BY minute, key_id, team, surface, provider, model LIMIT $2)`
 
 	pruneCalls = `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at < $1 ORDER BY at, id LIMIT $2)`
+
+	pruneWriters = `DELETE FROM writers WHERE id IN (SELECT id FROM writers WHERE at < $1 ORDER BY at, id LIMIT $2)`
 )
 
-// AddUsage adds rows to the sums of their minute, key, surface, provider and model, in one transaction. Text that
-// PostgreSQL could not keep, which is NUL and what is not UTF-8, becomes U+FFFD, so that the schemas stay alike.
-func (s *Store) AddUsage(ctx context.Context, rows []gateway.UsageRow) error {
-	return annotate("adding usage", s.addRows(ctx, addUsage, len(rows), func(i int, args []any) []any {
+// errTaken ends the transaction of a batch that was added before.
+var errTaken = errors.New("the batch was added before")
+
+// AddUsage adds rows to the sums of their minute, key, surface, provider and model, in one transaction, unless the batch
+// was added before. Text that PostgreSQL could not keep, which is NUL and what is not UTF-8, becomes U+FFFD, so that the
+// schemas stay alike.
+func (s *Store) AddUsage(ctx context.Context, batch gateway.Batch, rows []gateway.UsageRow) error {
+	take := func(tx *sql.Tx) error {
+		return change(ctx, tx, errTaken, sqlrow.TakeBatch, []any{batch.Writer, batch.Number, s.now().Unix()})
+	}
+	err := s.addRows(ctx, take, addUsage, len(rows), func(i int, args []any) []any {
 		row := &rows[i]
 		u := &row.Usage
 		return append(args, row.Minute.Truncate(time.Minute).Unix(), sqlrow.Plain(row.KeyID), sqlrow.Plain(row.Team), sqlrow.Plain(row.Surface),
 			sqlrow.Plain(row.Provider), sqlrow.Plain(row.Model), row.Calls, row.Failures, row.CacheHits,
 			u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Estimated)
-	}))
+	})
+	if errors.Is(err, errTaken) {
+		return nil
+	}
+	return annotate("adding usage", err)
 }
 
 // AddCalls appends to the request log in one transaction; a row whose id is there already is left out. It keeps
 // when a call was to the millisecond, how long it took to the microsecond, and text as AddUsage does.
 func (s *Store) AddCalls(ctx context.Context, rows []gateway.CallRow) error {
-	return annotate("adding to the request log", s.addRows(ctx, addCall, len(rows), func(i int, args []any) []any {
+	return annotate("adding to the request log", s.addRows(ctx, nil, addCall, len(rows), func(i int, args []any) []any {
 		row := &rows[i]
 		u := &row.Usage
 		return append(args, sqlrow.Plain(row.ID), row.At.UnixMilli(), sqlrow.Plain(row.KeyID), sqlrow.Plain(row.Team), sqlrow.Plain(row.Surface),
@@ -49,13 +63,19 @@ func (s *Store) AddCalls(ctx context.Context, rows []gateway.CallRow) error {
 	}))
 }
 
-// addRows runs an insertion n times in one transaction. The arguments of row i are what bind appends.
-func (s *Store) addRows(ctx context.Context, query string, n int, bind func(i int, args []any) []any) error {
+// addRows runs an insertion n times in one transaction, after first, if it is given. The arguments of row i are what bind
+// appends.
+func (s *Store) addRows(ctx context.Context, first func(*sql.Tx) error, query string, n int, bind func(i int, args []any) []any) error {
 	db, err := s.database(ctx)
 	if err != nil || n == 0 {
 		return err
 	}
 	return db.transact(ctx, func(tx *sql.Tx) error {
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
 		insert, err := tx.PrepareContext(ctx, query)
 		if err != nil {
 			return err
@@ -115,6 +135,8 @@ func (s *Store) Prune(ctx context.Context, what gateway.Retained, before time.Ti
 		query, bound = pruneUsage, sqlrow.CeilSeconds(before)
 	case gateway.RetainedCalls:
 		query, bound = pruneCalls, sqlrow.CeilMillis(before)
+	case gateway.RetainedWriters:
+		query, bound = pruneWriters, sqlrow.CeilSeconds(before)
 	default:
 		return 0, fmt.Errorf("pruning the ledger: no rows of kind %q", what)
 	}

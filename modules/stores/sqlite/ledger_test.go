@@ -25,7 +25,7 @@ func TestBatchWithARowThatIsRefusedLeavesNothing(t *testing.T) {
 	}
 	now := time.Now()
 	for kind, err := range map[string]error{
-		"usage": store.AddUsage(t.Context(), []gateway.UsageRow{{Minute: now, Model: "kept"}, {Minute: now, Model: "refused"}}),
+		"usage": store.AddUsage(t.Context(), gateway.Batch{Writer: "test", Number: 1}, []gateway.UsageRow{{Minute: now, Model: "kept"}, {Minute: now, Model: "refused"}}),
 		"calls": store.AddCalls(t.Context(), []gateway.CallRow{{ID: "a", At: now}, {ID: "b", At: now, Model: "refused"}}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "refused by a trigger") {

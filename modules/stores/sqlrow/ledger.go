@@ -25,6 +25,10 @@ const (
 			output = usage.output + excluded.output, reasoning = usage.reasoning + excluded.reasoning,
 			estimated = usage.estimated OR excluded.estimated`
 
+	// TakeBatch notes that the writer $1 adds its batch $2 at $3 in Unix seconds, and affects no row where it did so before.
+	TakeBatch = `INSERT INTO writers (id, last, at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET last = excluded.last, at = excluded.at WHERE writers.last < excluded.last`
+
 	// SelectUsage lists the sums of [$1, $2) in Unix seconds, oldest first, at most $3.
 	SelectUsage = `SELECT ` + UsageColumns + ` FROM usage WHERE minute >= $1 AND minute < $2
 		ORDER BY minute, key_id, team, surface, provider, model LIMIT $3`

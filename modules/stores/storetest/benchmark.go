@@ -56,11 +56,13 @@ func BenchmarkAddUsage(b *testing.B, open func(*testing.B) gateway.Ledger) {
 		b.Run(name, func(b *testing.B) {
 			ledger := open(b)
 			b.ReportAllocs()
+			batch := gateway.Batch{Writer: gateway.NewWriter()}
 			for n := 0; b.Loop(); n++ {
+				batch.Number++
 				for i := range rows {
 					rows[i].Minute = minute.Add(time.Duration(n/every) * time.Minute)
 				}
-				if err := ledger.AddUsage(b.Context(), rows); err != nil {
+				if err := ledger.AddUsage(b.Context(), batch, rows); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -29,6 +29,9 @@ func Ledger(t *testing.T, open func(t *testing.T) gateway.Ledger) {
 		{"every field survives", (*ledgerSuite).roundTrip},
 		{"prompts survive to the byte", (*ledgerSuite).prompts},
 		{"text that not every database can keep is replaced and refuses no batch", (*ledgerSuite).strangeText},
+		{"a batch that comes again is added once", (*ledgerSuite).again},
+		{"a batch that comes again at the same time is added once", (*ledgerSuite).againAtOnce},
+		{"a writer that was silent for long is forgotten", (*ledgerSuite).pruningWriters},
 		{"a call is logged once", (*ledgerSuite).duplicates},
 		{"lists are half open and bounded", (*ledgerSuite).ranges},
 		{"pruning takes the oldest first and only what is older", (*ledgerSuite).pruning},
@@ -41,7 +44,7 @@ func Ledger(t *testing.T, open func(t *testing.T) gateway.Ledger) {
 		{"a batch that is interrupted leaves nothing", (*ledgerSuite).interrupted},
 	} {
 		t.Run(test.behaviour, func(t *testing.T) {
-			test.check(&ledgerSuite{T: t, ledger: open(t), minute: time.Date(2026, 3, 14, 15, 9, 0, 0, time.UTC)})
+			test.check(&ledgerSuite{T: t, ledger: open(t), minute: time.Date(2026, 3, 14, 15, 9, 0, 0, time.UTC), batch: gateway.Batch{Writer: "suite"}})
 		})
 	}
 }
@@ -50,6 +53,7 @@ type ledgerSuite struct {
 	*testing.T
 	ledger gateway.Ledger
 	minute time.Time
+	batch  gateway.Batch // the last one
 }
 
 // tally is usage of one call at a number of minutes from the suite's.
@@ -72,7 +76,18 @@ func (s *ledgerSuite) call(id string, minutes int) gateway.CallRow {
 
 func (s *ledgerSuite) addUsage(rows ...gateway.UsageRow) {
 	s.Helper()
-	if err := s.ledger.AddUsage(s.Context(), rows); err != nil {
+	s.addBatch(s.nextBatch(), rows...)
+}
+
+// nextBatch is one that was not added yet.
+func (s *ledgerSuite) nextBatch() gateway.Batch {
+	s.batch.Number++
+	return s.batch
+}
+
+func (s *ledgerSuite) addBatch(batch gateway.Batch, rows ...gateway.UsageRow) {
+	s.Helper()
+	if err := s.ledger.AddUsage(s.Context(), batch, rows); err != nil {
 		s.Fatalf("adding usage: %v", err)
 	}
 }
@@ -267,7 +282,7 @@ func (s *ledgerSuite) cancelled() {
 	cancel()
 	for range 2 {
 		errs := make(map[string]error)
-		errs["AddUsage"] = s.ledger.AddUsage(ctx, []gateway.UsageRow{s.tally(0)})
+		errs["AddUsage"] = s.ledger.AddUsage(ctx, s.nextBatch(), []gateway.UsageRow{s.tally(0)})
 		errs["AddCalls"] = s.ledger.AddCalls(ctx, []gateway.CallRow{s.call("a", 0)})
 		_, errs["Usage"] = s.ledger.Usage(ctx, s.minute, s.future(), 1)
 		_, errs["Calls"] = s.ledger.Calls(ctx, s.minute, s.future(), 1)
@@ -287,12 +302,13 @@ func (s *ledgerSuite) cancelled() {
 // interrupted ends a batch later and later, until it is in time.
 func (s *ledgerSuite) interrupted() {
 	usage, calls := s.bigBatch()
+	batch := s.nextBatch()
 	for kind, add := range map[string]struct {
 		batch func(context.Context) error
 		held  func() int
 		want  int
 	}{
-		"usage": {func(ctx context.Context) error { return s.ledger.AddUsage(ctx, usage) }, func() int { return len(s.usage()) }, len(usage)},
+		"usage": {func(ctx context.Context) error { return s.ledger.AddUsage(ctx, batch, usage) }, func() int { return len(s.usage()) }, len(usage)},
 		"calls": {func(ctx context.Context) error { return s.ledger.AddCalls(ctx, calls) }, func() int { return len(s.calls()) }, len(calls)},
 	} {
 		err := errors.New("not tried")

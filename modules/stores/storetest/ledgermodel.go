@@ -159,6 +159,9 @@ func (s *ledgerSuite) agreesWithModel() {
 				rows := s.drawUsage(t)
 				s.addUsage(rows...)
 				sums.addAll(rows, addSums)
+				if rapid.Bool().Draw(t, "again") && len(rows) > 0 {
+					s.addBatch(s.batch, rows...)
+				}
 			},
 			"add calls": func(t *rapid.T) {
 				rows := s.drawCalls(t)
@@ -260,8 +263,9 @@ func (s *ledgerSuite) concurrent() {
 		}
 		log.addAll(calls, keepFirst)
 		group.Go(func() {
-			for range batches {
-				if err := s.ledger.AddUsage(s.Context(), usage); err != nil {
+			for number := range batches {
+				batch := gateway.Batch{Writer: fmt.Sprint("writer ", writer), Number: int64(number)}
+				if err := s.ledger.AddUsage(s.Context(), batch, usage); err != nil {
 					s.Errorf("adding usage: %v", err)
 				}
 				if err := s.ledger.AddCalls(s.Context(), calls); err != nil {
