@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,43 @@ func hearOfEachOther(t *testing.T, members []*process) {
 		last := p.manage("POST", "", `{"name":"last"}`)
 		p.manage("DELETE", last.ID, "")
 		poll(t, time.Second+busy, "the change to be heard of", func() bool { return members[1-i].status(last.Key) == 401 })
+	}
+}
+
+// Gateways that are started for the first time at once, on an empty database, make its tables, one key and one admin credential.
+func TestFleetThatStartsAtOnceMakesOneKey(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 2s"
+	members := make([]*process, 5)
+	for i := range members {
+		p := f.member("postgres")
+		p.env = slices.DeleteFunc(p.env, func(variable string) bool { return strings.HasPrefix(variable, "GATEWAY_ADMIN_KEY=") })
+		p.launch()
+		members[i] = p
+	}
+	var keys, admins []string
+	for _, p := range members {
+		p.awaitStart()
+		poll(t, 20*time.Second, "the gateway to serve", func() bool { return len(p.logged("serving initial configuration")) == 1 })
+		for credential, shown := range map[string]*[]string{`gateway key +(sp_[0-9a-f]{64})`: &keys, `admin credential +(sa_[0-9a-f]{64})`: &admins} {
+			for _, match := range regexp.MustCompile(credential).FindAllStringSubmatch(p.out.String(), -1) {
+				*shown = append(*shown, match[1])
+			}
+		}
+	}
+	if len(keys) != 1 || len(admins) != 1 {
+		t.Fatalf("%d keys and %d admin credentials were shown, want one each", len(keys), len(admins))
+	}
+	if count := f.postgres.sql("SELECT count(*) FROM keys"); count != "1" {
+		t.Errorf("there are %s keys", count)
+	}
+	for i, p := range members {
+		if status := p.status(keys[0]); status != 200 {
+			t.Errorf("gateway %d answers the key with %d", i, status)
+		}
+		if got := p.do("GET", "/v1/api-keys/", admins[0], ""); got.Status != 200 {
+			t.Errorf("gateway %d answers the admin with %d", i, got.Status)
+		}
 	}
 }
 

@@ -125,6 +125,13 @@ func (p *process) configure(caddyfile string) {
 
 func (p *process) run() {
 	p.t.Helper()
+	p.launch()
+	p.awaitStart()
+}
+
+// launch starts the binary and waits for nothing.
+func (p *process) launch() {
+	p.t.Helper()
 	p.out = new(output)
 	p.exited = make(chan struct{})
 	p.cmd = p.command(context.Background(), "run", "--config", "Caddyfile", "--adapter", "caddyfile")
@@ -136,6 +143,11 @@ func (p *process) run() {
 		p.cmd.Wait() //nolint:errcheck // stop looks at the state
 		close(p.exited)
 	}()
+}
+
+// awaitStart waits until the gateway is ready, and takes over the credentials that it shows.
+func (p *process) awaitStart() {
+	p.t.Helper()
 	poll(p.t, 60*time.Second, "the gateway to be ready", func() bool {
 		select {
 		case <-p.exited:

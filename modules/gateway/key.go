@@ -106,6 +106,9 @@ type KeyChange struct {
 type KeyStore interface {
 	// CreateKey stores a new key under the hash of its secret. ErrKeyExists where the hash or id is taken.
 	CreateKey(ctx context.Context, key *Key, hash KeyHash) error
+	// CreateFirstKey stores a new key where there is none at all, else it is ErrKeyExists. Of several that are stored at the same
+	// time, in however many processes, one is the first.
+	CreateFirstKey(ctx context.Context, key *Key, hash KeyHash) error
 	// KeyByHash finds the key whose current secret, or retiring secret with time left at now, has this hash.
 	KeyByHash(ctx context.Context, hash KeyHash, now time.Time) (*Key, error)
 	// KeyByID finds a key by its public id.

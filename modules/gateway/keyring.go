@@ -240,19 +240,22 @@ func (k *Keyring) Create(ctx context.Context, n NewKey) (*Key, string, error) {
 	if n.Secret == "" {
 		n.Secret = NewSecret(KeyPrefix)
 	}
-	if n.Limits == nil {
-		n.Limits = DefaultKeyLimits()
-	}
-	key := &Key{
-		ID: NewKeyID(), Name: n.Name, Team: n.Team, Limits: n.Limits, Models: n.Models,
-		Active: true, Created: k.now().UTC().Truncate(time.Second), Expires: n.Expires.UTC().Truncate(time.Second),
-	}
-	hash := HashKey(n.Secret)
+	key, hash := k.newKey(n), HashKey(n.Secret)
 	if err := k.store.CreateKey(ctx, key, hash); err != nil {
 		return nil, "", err
 	}
 	k.forget(hash)
 	return key, n.Secret, nil
+}
+
+func (k *Keyring) newKey(n NewKey) *Key {
+	if n.Limits == nil {
+		n.Limits = DefaultKeyLimits()
+	}
+	return &Key{
+		ID: NewKeyID(), Name: n.Name, Team: n.Team, Limits: n.Limits, Models: n.Models,
+		Active: true, Created: k.now().UTC().Truncate(time.Second), Expires: n.Expires.UTC().Truncate(time.Second),
+	}
 }
 
 // NewKeyID makes a public id.

@@ -54,6 +54,16 @@ func (s *fakeKeys) CreateKey(_ context.Context, key *Key, hash KeyHash) error {
 	return s.failure()
 }
 
+func (s *fakeKeys) CreateFirstKey(ctx context.Context, key *Key, hash KeyHash) error {
+	s.mu.Lock()
+	n := len(s.keys)
+	s.mu.Unlock()
+	if n > 0 {
+		return ErrKeyExists
+	}
+	return s.CreateKey(ctx, key, hash)
+}
+
 func (s *fakeKeys) KeyByHash(ctx context.Context, hash KeyHash, now time.Time) (*Key, error) {
 	key, err := s.lookup(hash, now)
 	if s.read != nil {

@@ -17,8 +17,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// welcome is what the first start shows, once.
-type welcome struct{ key, admin string }
+// welcome is what the first start makes and shows, once. Each attempt has the same secrets, so that what was stored by one whose end
+// nobody heard of is known again.
+type welcome struct {
+	key, admin         string
+	keyMade, adminMade bool
+}
 
 // awaitStart has the welcome shown once all apps run, so that its curl line works when it is read.
 func (app *App) awaitStart() error {
@@ -44,7 +48,7 @@ const startTimeout = 10 * time.Second
 // openKeys makes the first credentials. A database that the gateway can do without and that cannot be reached is waited for until ctx
 // ends, while calls are answered as well as they can be.
 func (app *App) openKeys(ctx context.Context) error {
-	w := new(welcome)
+	w := &welcome{key: NewSecret(KeyPrefix), admin: NewSecret(AdminKeyPrefix)}
 	err := app.firstStart(ctx, w)
 	if err == nil {
 		app.welcome = w
@@ -81,50 +85,33 @@ func (app *App) awaitKeys(ctx context.Context, w *welcome) {
 	}
 }
 
-// firstStart makes the first key and the admin credential where the store has none. What it made is in w even if it fails, since a
-// later attempt does not make it again.
-func (app *App) firstStart(ctx context.Context, w *welcome) error {
+// firstStart makes the admin credential and the first key where the store has none.
+func (app *App) firstStart(ctx context.Context, w *welcome) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	k := app.keyring
-	if !k.isAdmin {
-		secret := NewSecret(AdminKeyPrefix)
-		set, err := k.store.SetAdminHash(ctx, HashKey(secret))
-		if err != nil {
+	if !app.keyring.isAdmin {
+		if w.adminMade, err = app.keyring.makeAdmin(ctx, w.admin); err != nil {
 			return err
 		}
-		if set {
-			w.admin = secret
-		}
 	}
-	n, err := k.store.CountKeys(ctx)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		_, secret, err := k.Create(ctx, NewKey{Name: "default"})
-		if err != nil && !errors.Is(err, ErrKeyExists) {
-			return err
-		}
-		w.key = secret
-	}
-	return nil
+	w.keyMade, err = app.keyring.makeFirst(ctx, w.key)
+	return err
 }
 
 // write shows what was made, if anything was.
 func (w *welcome) write(out io.Writer, address string) {
-	if *w == (welcome{}) {
+	if !w.keyMade && !w.adminMade {
 		return
 	}
 	var b strings.Builder
 	b.WriteString("\nThe gateway runs at " + address + " and made its credentials. They are shown only now:\n\n")
-	if w.key != "" {
+	if w.keyMade {
 		b.WriteString("  gateway key        " + w.key + "\n")
 	}
-	if w.admin != "" {
+	if w.adminMade {
 		b.WriteString("  admin credential   " + w.admin + "\n")
 	}
-	if w.key != "" {
+	if w.keyMade {
 		b.WriteString("\nTry it:\n\n  curl -s " + address + "/v1/analyze/ -H 'X-API-Key: " + w.key +
 			"' -H 'Content-Type: application/json' -d '{\"prompt\": \"Translate Hello World to French\"}'\n\n")
 	}

@@ -25,6 +25,9 @@ const (
 			ORDER BY stored.id FOR NO KEY UPDATE OF stored
 		) used WHERE k.id = used.id AND k.last_used < used.at`
 
+	// Who looks whether there are keys waits for those who are creating one, and they for it.
+	lockKeys = `LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE`
+
 	// touchBatch bounds what one statement does, for its timeout's sake.
 	touchBatch = 5000
 )
@@ -32,11 +35,34 @@ const (
 // CreateKey stores a new key, with the retiring secrets that it may already have. Windows of its limits must be
 // whole seconds.
 func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
+	return s.create(ctx, key, hash, func(context.Context, pgx.Tx) error { return nil })
+}
+
+// CreateFirstKey stores a new key where there is none.
+func (s *Store) CreateFirstKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
+	return s.create(ctx, key, hash, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockKeys); err != nil {
+			return err
+		}
+		var count int
+		err := tx.QueryRow(ctx, sqlrow.CountKeys).Scan(&count)
+		if err == nil && count > 0 {
+			return gateway.ErrKeyExists
+		}
+		return err
+	})
+}
+
+// create stores a new key, in the transaction in which allowed returned no error.
+func (s *Store) create(ctx context.Context, key *gateway.Key, hash gateway.KeyHash, allowed func(context.Context, pgx.Tx) error) error {
 	row, err := sqlrow.KeyArgs(key)
 	if err != nil {
 		return err
 	}
 	return s.change(ctx, "creating key", key.ID, func(ctx context.Context, tx pgx.Tx) error {
+		if err := allowed(ctx, tx); err != nil {
+			return err
+		}
 		if err := insert(ctx, tx, sqlrow.InsertKey, row...); err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
 // Defaults of a connection URL.
@@ -90,6 +92,14 @@ func unreachable(err error) bool {
 	}
 	var network net.Error // a context that is over is one, too
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// classify marks the error of a server that is out of reach.
+func classify(err error) error {
+	if unreachable(err) {
+		return fmt.Errorf("%w: %w", gateway.ErrUnreachable, err)
+	}
+	return err
 }
 
 // What a server says that cannot take a connection now, from PostgreSQL's appendix A.

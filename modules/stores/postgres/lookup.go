@@ -58,7 +58,7 @@ func (s *Store) ListKeys(ctx context.Context, after string, limit int) (keys []*
 // CountKeys returns how many keys there are.
 func (s *Store) CountKeys(ctx context.Context) (count int, err error) {
 	err = s.call(ctx, "counting keys", func(ctx context.Context, pool *pgxpool.Pool) error {
-		return pool.QueryRow(ctx, `SELECT count(*) FROM keys`).Scan(&count)
+		return pool.QueryRow(ctx, sqlrow.CountKeys).Scan(&count)
 	})
 	return count, err
 }

@@ -80,10 +80,7 @@ func (s *Store) Close() error {
 func (s *Store) call(ctx context.Context, doing string, do func(context.Context, *pgxpool.Pool) error) error {
 	pool, err := s.database(ctx)
 	if err != nil {
-		if unreachable(err) {
-			err = fmt.Errorf("%w: %w", gateway.ErrUnreachable, err)
-		}
-		return fmt.Errorf("opening PostgreSQL database: %w", err)
+		return fmt.Errorf("opening PostgreSQL database: %w", classify(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -91,7 +88,7 @@ func (s *Store) call(ctx context.Context, doing string, do func(context.Context,
 	if err == nil || errors.Is(err, gateway.ErrKeyNotFound) || errors.Is(err, gateway.ErrKeyExists) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", doing, classify(err))
 }
 
 // database returns the open database, opening it on first use. Callers share an attempt, so that a server that

@@ -15,6 +15,23 @@ const touchKey = `UPDATE keys SET last_used = $2 WHERE id = $1 AND last_used < $
 // CreateKey stores a new key, with the retiring secrets that it may already have. Windows of its limits must be
 // whole seconds.
 func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
+	return s.create(ctx, key, hash, func(*sql.Tx) error { return nil })
+}
+
+// CreateFirstKey stores a new key where there is none. Nobody else writes between the look and the creation.
+func (s *Store) CreateFirstKey(ctx context.Context, key *gateway.Key, hash gateway.KeyHash) error {
+	return s.create(ctx, key, hash, func(tx *sql.Tx) error {
+		var count int
+		err := tx.QueryRowContext(ctx, sqlrow.CountKeys).Scan(&count)
+		if err == nil && count > 0 {
+			return gateway.ErrKeyExists
+		}
+		return err
+	})
+}
+
+// create stores a new key, in the transaction in which allowed returned no error.
+func (s *Store) create(ctx context.Context, key *gateway.Key, hash gateway.KeyHash, allowed func(*sql.Tx) error) error {
 	row, err := sqlrow.KeyArgs(key)
 	if err != nil {
 		return err
@@ -24,6 +41,9 @@ func (s *Store) CreateKey(ctx context.Context, key *gateway.Key, hash gateway.Ke
 		return err
 	}
 	return annotate("creating key", db.transact(ctx, func(tx *sql.Tx) error {
+		if err := allowed(tx); err != nil {
+			return err
+		}
 		if err := insert(ctx, tx, sqlrow.InsertKey, row...); err != nil {
 			return err
 		}

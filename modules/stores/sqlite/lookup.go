@@ -64,7 +64,7 @@ func (s *Store) CountKeys(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	var count int
-	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM keys`).Scan(&count)
+	err = db.read.QueryRowContext(ctx, sqlrow.CountKeys).Scan(&count)
 	return count, annotate("counting keys", err)
 }
 

@@ -28,6 +28,9 @@ const (
 			ORDER BY created, seq LIMIT $2) k` + withRetiring +
 		`ORDER BY k.created, k.seq, r.until, r.hash`
 
+	// CountKeys counts all keys.
+	CountKeys = `SELECT count(*) FROM keys`
+
 	// SelectHashes lists the hashes of all secrets of the key with the id $1, the current one first.
 	SelectHashes = `SELECT hash FROM secrets WHERE key_id = $1 ORDER BY until IS NOT NULL, until, hash`
 )

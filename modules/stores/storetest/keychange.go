@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,6 +150,51 @@ func (s *keySuite) rotatedToKnown() {
 	}
 	s.found(key, current, s.now)
 	s.found(other, otherHash, s.now)
+}
+
+func (s *keySuite) first() {
+	first := &gateway.Key{ID: newKeyID(), Name: "default", Active: true, Created: s.now}
+	hash := newKeyHash()
+	if err := s.store.CreateFirstKey(s.Context(), first, hash); err != nil {
+		s.Fatalf("creating the first key: %v", err)
+	}
+	s.found(first, hash, s.now)
+	second := &gateway.Key{ID: newKeyID(), Active: true, Created: s.now}
+	s.fails(s.store.CreateFirstKey(s.Context(), second, newKeyHash()), gateway.ErrKeyExists)
+	s.count(1)
+	if err := s.store.DeleteKey(s.Context(), first.ID); err != nil {
+		s.Fatal(err)
+	}
+	if err := s.store.CreateFirstKey(s.Context(), second, newKeyHash()); err != nil {
+		s.Errorf("where all keys are deleted: %v", err)
+	}
+	s.count(1)
+}
+
+func (s *keySuite) firstAtOnce() {
+	for range 10 { // the first round has to open the store, too
+		var group sync.WaitGroup
+		made := make(chan string, 8)
+		for range cap(made) {
+			group.Go(func() {
+				key := &gateway.Key{ID: newKeyID(), Active: true, Created: s.now}
+				switch err := s.store.CreateFirstKey(s.Context(), key, newKeyHash()); {
+				case err == nil:
+					made <- key.ID
+				case !errors.Is(err, gateway.ErrKeyExists):
+					s.Errorf("creating the first key: %v", err)
+				}
+			})
+		}
+		group.Wait()
+		if len(made) != 1 {
+			s.Fatalf("%d first keys were made", len(made))
+		}
+		s.count(1)
+		if err := s.store.DeleteKey(s.Context(), <-made); err != nil {
+			s.Fatal(err)
+		}
+	}
 }
 
 func (s *keySuite) oddWindow() {

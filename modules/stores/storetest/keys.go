@@ -38,6 +38,8 @@ func Keys(t *testing.T, open func(t *testing.T) gateway.KeyStore) {
 		{"deleting a key deletes its secrets", (*keySuite).deleted},
 		{"use is recorded for the keys that exist", (*keySuite).touched},
 		{"the admin hash is set only once", (*keySuite).admin},
+		{"a first key is made only where there is none", (*keySuite).first},
+		{"of first keys that are made at once one is the first", (*keySuite).firstAtOnce},
 		{"concurrent creations all count and share no hash", (*keySuite).concurrent},
 		{"any sequence of calls agrees with a model", (*keySuite).agreesWithModel},
 		{"a cancelled context ends every call", (*keySuite).cancelled},
@@ -339,6 +341,7 @@ func (s *keySuite) calls(ctx context.Context) map[string]error {
 	id, hash := newKeyID(), newKeyHash()
 	errs := make(map[string]error)
 	errs["CreateKey"] = s.store.CreateKey(ctx, &gateway.Key{ID: id, Created: s.now}, hash)
+	errs["CreateFirstKey"] = s.store.CreateFirstKey(ctx, &gateway.Key{ID: id, Created: s.now}, hash)
 	_, errs["KeyByHash"] = s.store.KeyByHash(ctx, hash, s.now)
 	_, errs["KeyByID"] = s.store.KeyByID(ctx, id)
 	_, errs["ListKeys"] = s.store.ListKeys(ctx, "", 1)
