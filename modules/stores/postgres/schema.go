@@ -72,22 +72,26 @@ func schemaVersion(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 }
 
 func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
-	files, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		return err
-	}
 	// A connection of its own, since a migration may take longer than a call may.
 	config := pool.Config().ConnConfig
 	delete(config.RuntimeParams, "statement_timeout")
 	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName(versionTable),
-		goose.WithSessionLocker(migrationLock{}), goose.WithDisableGlobalRegistry(true))
+	steps, err := migrations(db)
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
+	_, err = steps.Up(ctx)
 	return err
+}
+
+func migrations(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName(versionTable),
+		goose.WithSessionLocker(migrationLock{}), goose.WithDisableGlobalRegistry(true))
 }
 
 // migrationLock lets one gateway migrate at a time. It asks again and again, since a session that waits within a

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
@@ -65,6 +68,47 @@ func TestMigrationsRunOnce(t *testing.T) {
 	}
 	if count, err := store.CountKeys(t.Context()); err != nil || count != 1 {
 		t.Errorf("got %d keys and error %v, want 1", count, err)
+	}
+}
+
+// Gateways of a new release find the database of an old one, and may all start at once.
+func TestGatewaysBringAnOlderSchemaUpToDateAtOnce(t *testing.T) {
+	url := shared.newDatabase(t)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	steps, err := migrations(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := steps.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, url, `INSERT INTO settings (name, value) VALUES ('admin_hash', decode(repeat('ab', 32), 'hex'))`)
+
+	stores := make([]*Store, 8)
+	var group sync.WaitGroup
+	for i := range stores {
+		stores[i] = openStore(t, url)
+		group.Go(func() {
+			if _, found, err := stores[i].AdminHash(t.Context()); !found || err != nil {
+				t.Errorf("what the older release stored: found %t, %v", found, err)
+			}
+			if err := stores[i].AddUsage(t.Context(), gateway.Batch{Writer: fmt.Sprint(i), Number: 1}, []gateway.UsageRow{{Calls: 1}}); err != nil {
+				t.Errorf("what the newer release adds: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	want := "[0"
+	for version := range latestVersion {
+		want += fmt.Sprint(" ", version+1)
+	}
+	if got := appliedVersions(t, stores[0]); got != want+"]" {
+		t.Errorf("got versions %s, want %s]", got, want)
 	}
 }
 
