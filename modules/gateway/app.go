@@ -238,7 +238,7 @@ func (app *App) release() {
 	if app.journal != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		app.journal.flush(ctx)
+		app.journal.end(ctx)
 	}
 	var errs []error
 	if app.store != nil {

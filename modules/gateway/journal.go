@@ -228,6 +228,18 @@ func (j *journal) flush(ctx context.Context) {
 	}
 }
 
+// end writes what was gathered for the last time, and says what is lost with it.
+func (j *journal) end(ctx context.Context) {
+	j.flush(ctx)
+	j.flushing.Lock()
+	defer j.flushing.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if sums, calls := len(j.unsent)+len(j.takeSums()), len(j.calls); sums > 0 || calls > 0 {
+		j.log.Error("the ledger does not take usage, so that some is lost as the gateway ends", zap.Int("sums", sums), zap.Int("calls", calls))
+	}
+}
+
 // flushSums writes the batch that the ledger may not have taken, as it was, and then what was gathered since.
 func (j *journal) flushSums(ctx context.Context) error {
 	if err := j.send(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -200,6 +201,27 @@ func TestWhatFindsNoRoomIsCounted(t *testing.T) {
 	}
 	if dropped := testutil.ToFloat64(j.metrics.dropped.WithLabelValues("calls")) - before; dropped != 7 || len(j.calls) != maxCalls {
 		t.Errorf("%v were counted as dropped, %d are kept", dropped, len(j.calls))
+	}
+}
+
+func TestTheEndSaysWhatIsLost(t *testing.T) {
+	ledger := new(fakeLedger)
+	j := journalTo(t, ledger, LedgerConfig{RequestLog: true})
+	core, logs := observer.New(zap.ErrorLevel)
+	j.log = zap.New(core)
+	j.note(overCall(0))
+	j.end(t.Context())
+	if logs.Len() > 0 {
+		t.Errorf("nothing was lost, and the log says %v", logs.All())
+	}
+	ledger.down = true
+	j.note(overCall(1))
+	j.flush(t.Context()) // on its way
+	j.note(overCall(2))
+	j.end(t.Context())
+	lost := logs.FilterMessageSnippet("is lost").All()
+	if len(lost) != 1 || lost[0].ContextMap()["sums"] != int64(2) || lost[0].ContextMap()["calls"] != int64(2) {
+		t.Errorf("two sums and two calls were lost, and the log says %v", logs.All())
 	}
 }
 
