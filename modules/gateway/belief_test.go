@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// truth is what a key was from a time on.
-type truth struct {
+// fact is what a key was from a time on.
+type fact struct {
 	from    time.Time
 	name    string
 	working bool
@@ -19,7 +19,7 @@ type truth struct {
 // belief is what a gateway may take a key for, as one would say it without a keyring.
 type belief struct {
 	id, secret string
-	history    []truth
+	history    []fact
 	gone       bool
 
 	known     bool      // the gateway was told of the key and of no change since
@@ -68,7 +68,7 @@ func (o *outage) change(t *rapid.T, b *belief, here bool) {
 		t.Skip("it is deleted")
 	}
 	o.serial++
-	now := truth{from: o.clock, name: strconv.Itoa(o.serial), working: rapid.Bool().Draw(t, "active")}
+	now := fact{from: o.clock, name: strconv.Itoa(o.serial), working: rapid.Bool().Draw(t, "active")}
 	change := KeyChange{Name: &now.name, Active: &now.working}
 	remove := rapid.IntRange(0, 3).Draw(t, "delete") == 0
 	var err error
@@ -160,7 +160,7 @@ func TestAGatewayBelievesNothingThatItMayNot(t *testing.T) {
 		defer o.end()
 		for range 3 {
 			id, secret := o.createElsewhere(t.Context())
-			o.keys = append(o.keys, &belief{id: id, secret: secret, history: []truth{{o.clock, "0", true}}})
+			o.keys = append(o.keys, &belief{id: id, secret: secret, history: []fact{{o.clock, "0", true}}})
 		}
 		draw := func(t *rapid.T) *belief { return rapid.SampledFrom(o.keys).Draw(t, "key") }
 		t.Repeat(map[string]func(*rapid.T){
