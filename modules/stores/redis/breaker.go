@@ -71,8 +71,8 @@ func (b *breaker) allow() (trial, allowed bool) {
 	return false, false
 }
 
-// revive tells that Redis gave a sign of life.
-func (b *breaker) revive() { b.stage.CompareAndSwap(int32(stageOpen), int32(stageTrial)) }
+// revive tells that Redis gave a sign of life, and reports whether trials begin with that.
+func (b *breaker) revive() bool { return b.stage.CompareAndSwap(int32(stageOpen), int32(stageTrial)) }
 
 // report takes note of how an operation ended, and reports whether that opened or closed the breaker.
 func (b *breaker) report(now time.Time, trial bool, o outcome) (changed bool) {

@@ -38,6 +38,12 @@ func (silence) Printf(context.Context, string, ...any) {}
 // ErrOpen says that Redis was not asked, because it has failed too often just now.
 var ErrOpen = errors.New("redis is not asked: it has failed too often just now")
 
+// errSaysNothing is the error of an operation that says nothing about how Redis fares.
+var errSaysNothing = errors.New("redis may be well")
+
+// operation is something to ask of Redis.
+type operation = func(ctx context.Context, rdb goredis.UniversalClient) error
+
 // Client is a pool of connections behind a circuit breaker. It dials when it is first used, and starts with Redis down as well
 // as up. It is safe for concurrent use.
 type Client struct {
@@ -49,6 +55,7 @@ type Client struct {
 
 	mu       sync.Mutex
 	watchers []func(up bool)
+	trial    operation
 	ctx      context.Context
 	stop     context.CancelFunc
 	asking   bool // whether probe runs
@@ -66,6 +73,7 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 		timeout = DefaultTimeout
 	}
 	c := &Client{rdb: open(options, timeout, poolSize), timeout: timeout, breaker: newBreaker(timeout), log: log, where: strings.Join(options.Addrs, ",")}
+	c.trial = ping
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -91,7 +99,7 @@ func open(o *goredis.UniversalOptions, timeout time.Duration, poolSize int) gore
 
 // Do runs an operation unless Redis is known to be down; then it returns [ErrOpen] at once. The operation's context ends with
 // the client's timeout. [goredis.Nil] is an answer like any other and is returned as it is.
-func (c *Client) Do(ctx context.Context, operation func(ctx context.Context, rdb goredis.UniversalClient) error) error {
+func (c *Client) Do(ctx context.Context, operation operation) error {
 	trial, allowed := c.breaker.allow()
 	if !allowed {
 		return ErrOpen
@@ -122,14 +130,33 @@ func (c *Client) Watch(watcher func(up bool)) {
 	watcher(c.Up())
 }
 
+// TryWith has a Redis that came back tried with an operation that is like a call's, where too few calls come to try it.
+func (c *Client) TryWith(trial operation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trial = trial
+}
+
 // Ping tells whether every node that keeps data answers.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, max(c.timeout, dialTimeout))
 	defer cancel()
-	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error { return node.Ping(ctx).Err() })
+	return ping(ctx, c.rdb)
+}
+
+func ping(ctx context.Context, rdb goredis.UniversalClient) error {
+	return eachMaster(ctx, rdb, func(ctx context.Context, server *goredis.Client) error { return server.Ping(ctx).Err() })
+}
+
+// eachMaster asks every node that keeps data, all at once.
+func eachMaster(ctx context.Context, rdb goredis.UniversalClient, ask func(context.Context, *goredis.Client) error) error {
+	switch rdb := rdb.(type) {
+	case *goredis.ClusterClient:
+		return rdb.ForEachMaster(ctx, ask)
+	case *goredis.Client:
+		return ask(ctx, rdb)
 	}
-	return c.rdb.Ping(ctx).Err()
+	return fmt.Errorf("%T has no masters", rdb)
 }
 
 // Close ends all connections.
@@ -154,7 +181,11 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 	if up {
 		c.log.Info("redis is back", zap.String("address", c.where))
 	} else {
-		c.log.Warn("redis does not answer; going on without it", zap.String("address", c.where), zap.Error(cause))
+		message := "redis does not answer; going on without it"
+		if refused(cause) {
+			message = "redis refuses this gateway; going on without it; check user, password and rights"
+		}
+		c.log.Warn(message, zap.String("address", c.where), zap.Error(cause))
 		if !c.asking && c.ctx.Err() == nil {
 			c.asking = true
 			c.probing.Go(c.probe)
@@ -165,8 +196,9 @@ func (c *Client) report(trial bool, o outcome, cause error) {
 	}
 }
 
-// probe asks for a sign of life until there is one and calls have then succeeded, so that no call pays for finding out.
-// The first attempt is made at once, since most of what hangs does so for a moment.
+// probe asks for a sign of life until there is one and trials have then succeeded, so that no call pays for finding out.
+// The first attempt is made at once, since most of what hangs does so for a moment. The trials are left to calls, which know best
+// what Redis is needed for; by the time of the next attempt they have been made, or there are too few calls.
 func (c *Client) probe() {
 	for pause := time.Duration(0); ; pause = probeEvery*3/4 + rand.N(probeEvery/2) {
 		select {
@@ -180,10 +212,17 @@ func (c *Client) probe() {
 			c.mu.Unlock()
 			return
 		}
+		trial := c.trial
 		c.mu.Unlock()
-		if c.Ping(c.ctx) == nil {
-			c.breaker.revive()
+		if c.Ping(c.ctx) == nil && !c.breaker.revive() {
+			c.try(trial)
 		}
+	}
+}
+
+// try makes the trials that are still missing, until one fails or a call makes one itself.
+func (c *Client) try(trial operation) {
+	for c.breaker.at() == stageTrial && c.Do(c.ctx, trial) == nil {
 	}
 }
 
@@ -193,7 +232,7 @@ func outcomeOf(caller context.Context, err error) outcome {
 	switch {
 	case err == nil, errors.Is(err, goredis.Nil), strings.Contains(err.Error(), "WRONGTYPE"):
 		return succeeded
-	case caller.Err() != nil:
+	case caller.Err() != nil, errors.Is(err, errSaysNothing):
 		return unknown
 	}
 	if network := net.Error(nil); errors.As(err, &network) && network.Timeout() {
@@ -201,3 +240,6 @@ func outcomeOf(caller context.Context, err error) outcome {
 	}
 	return failed
 }
+
+// refused tells whether Redis knows this gateway's user and password and lets them do what was asked.
+func refused(err error) bool { return goredis.IsAuthError(err) || goredis.IsPermissionError(err) }

@@ -14,9 +14,9 @@ import (
 // admitted is a charge by the clock of the server.
 type admittedAt struct{ at, units int64 }
 
-// fleet has several limiters, as of as many gateways, ask for the same claim with eight callers each, until a time of several windows
+// hammer has several limiters, as of as many gateways, ask for the same claim with eight callers each, until a time of several windows
 // has passed since the first was admitted. It returns what was admitted.
-func fleet(t *testing.T, url string, gateways int, claim gateway.Claim, lasts time.Duration) []admittedAt {
+func hammer(t *testing.T, url string, gateways int, claim gateway.Claim, lasts time.Duration) []admittedAt {
 	t.Helper()
 	var (
 		mu    sync.Mutex
@@ -66,7 +66,7 @@ func TestAFleetNeverPassesNInAnyWindowAndUsesItAll(t *testing.T) {
 			s := startServer(t)
 			const windows = 4
 			length := claim.Limit.Window.Microseconds()
-			all := fleet(t, s.url(), 4, claim, windows*claim.Limit.Window+claim.Limit.Window/2)
+			all := hammer(t, s.url(), 4, claim, windows*claim.Limit.Window+claim.Limit.Window/2)
 			if len(all) == 0 {
 				t.Fatal("nothing was admitted")
 			}

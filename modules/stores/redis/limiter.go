@@ -31,6 +31,7 @@ type Limiter struct {
 	client *Client
 	policy Policy
 	shadow gateway.Limiter // nil where the policy needs none
+	fleet  *fleet
 	clock  func() time.Duration
 	faked  bool // whether scripts are told the time of clock, rather than asking Redis
 	name   string
@@ -52,7 +53,7 @@ var _ gateway.LookingLimiter = (*Limiter)(nil)
 func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter {
 	start := time.Now()
 	l := &Limiter{
-		client: client, policy: policy,
+		client: client, policy: policy, fleet: newFleet(client),
 		clock: func() time.Duration { return time.Since(start) },
 		name:  processName(), calls: calls{open: make(map[int64]*admission)}, denials: newDenials(denialTTL),
 	}
@@ -62,6 +63,7 @@ func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter 
 	l.settler = newSettler(func(ctx context.Context, scripts []invocation) error { return l.run(ctx, scripts, nil) })
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	client.Watch(l.observeMode)
+	client.TryWith(l.fleet.beat)
 	return l
 }
 
@@ -103,6 +105,7 @@ func (l *Limiter) admit(ctx context.Context, claims []gateway.Claim, look *look)
 			return denied, nil
 		}
 	}
+	l.fleet.join()
 	call := l.newAdmission(claims)
 	if !idle && l.settler.about(call.windows) == nil {
 		if denied := l.denials.find(claims, l.clock()); denied >= 0 {
@@ -145,6 +148,7 @@ func (l *Limiter) Close() {
 	l.calls.mu.Unlock()
 	l.settler.close()
 	l.renewal.Wait()
+	l.fleet.close()
 }
 
 // time is what scripts are told: nothing, so that they ask Redis.

@@ -14,6 +14,7 @@ import (
 type metrics struct {
 	mode      *prometheus.GaugeVec
 	fallbacks *prometheus.CounterVec
+	fleetSize prometheus.Gauge
 }
 
 var processMetrics = sync.OnceValue(func() *metrics {
@@ -22,6 +23,8 @@ var processMetrics = sync.OnceValue(func() *metrics {
 			Help: "1 for what decides on limits now: redis, or what on_error says while Redis does not answer."}, []string{"mode"}),
 		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_limiter_fallbacks_total",
 			Help: "Calls that Redis did not decide on, by what decided instead."}, []string{"mode"}),
+		fleetSize: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gateway_fleet_size",
+			Help: "Gateways that use the same Redis, this one too, as Redis said when it was last asked; 1 before that."}),
 	}
 })
 
@@ -40,7 +43,7 @@ func (m *metrics) setMode(mode string) {
 
 func registerMetrics(registry prometheus.Registerer) error {
 	m := processMetrics()
-	for _, c := range []prometheus.Collector{m.mode, m.fallbacks} {
+	for _, c := range []prometheus.Collector{m.mode, m.fallbacks, m.fleetSize} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return err

@@ -153,8 +153,9 @@ func (s *Store) Answers() gateway.AnswerStore { return s.state.answers }
 // Optional says whether the gateway goes on without Redis.
 func (s *Store) Optional() bool { return s.OnError != Deny }
 
-// Ping tells whether Redis answers.
+// Ping tells whether Redis answers. A gateway that is asked whether it is ready is about to be sent calls, and is counted from then on.
 func (s *Store) Ping(ctx context.Context) error {
+	s.state.limiter.fleet.join()
 	if err := s.state.client.Ping(ctx); err != nil {
 		return fmt.Errorf("asking redis for a sign of life: %w", err)
 	}

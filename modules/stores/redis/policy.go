@@ -14,7 +14,7 @@ type Policy string
 
 // The policies.
 const (
-	Local Policy = "local" // each gateway for itself, beginning with what it has admitted
+	Local Policy = "local" // each gateway for itself on its share, beginning with what it has admitted
 	Allow Policy = "allow" // everything is admitted
 	Deny  Policy = "deny"  // nothing is
 )
@@ -23,14 +23,27 @@ const (
 const comeBack = time.Second
 
 // record counts in the shadow what Redis has granted, so that a gateway that loses Redis begins with what it has admitted itself.
-// Where the shadow, whose clock is another, is full already, there is nothing to add.
 func (l *Limiter) record(ctx context.Context, call *admission, claims []gateway.Claim) {
 	if l.shadow == nil {
 		return
 	}
 	counted := slices.Clone(claims)
+	for i := range counted {
+		asGranted(&counted[i])
+	}
 	if denied, err := l.shadow.Admit(ctx, counted); denied < 0 && err == nil {
 		call.shadow = counted
+	}
+}
+
+// asGranted makes a claim that Redis has granted one that the shadow does not refuse, though its clock is another and what was admitted
+// without Redis may be in it: with the most units of any limit that is counted in the same form.
+func asGranted(c *gateway.Claim) {
+	c.Cost = min(c.Cost, c.Limit.N)
+	if c.Limit.Kind == gateway.LimitRequests && c.Limit.N <= exactUpTo {
+		c.Limit.N = exactUpTo
+	} else {
+		c.Limit.N = maxUnits
 	}
 }
 
@@ -43,6 +56,9 @@ func (l *Limiter) without(ctx context.Context, call *admission, claims []gateway
 	switch l.policy {
 	case Local:
 		counted := slices.Clone(claims)
+		for i := range counted {
+			counted[i].Limit.N = l.fleet.share(counted[i].Limit.N)
+		}
 		denied, err := l.shadow.Admit(ctx, counted)
 		if err != nil {
 			return -1, err

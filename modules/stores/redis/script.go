@@ -22,6 +22,9 @@ var settleSource string
 //go:embed scripts/renew.lua
 var renewSource string
 
+//go:embed scripts/live.lua
+var liveSource string
+
 // The limiter's scripts. Each has the windows' own code before it, since Redis knows no libraries without functions, which some
 // hosts of it lack.
 var (
@@ -29,6 +32,9 @@ var (
 	settleScript = newScript(windowSource + settleSource)
 	renewScript  = newScript(windowSource + renewSource)
 )
+
+// liveScript is the fleet's.
+var liveScript = newScript(liveSource)
 
 // script is a Lua text that answers with whole numbers.
 type script struct{ text, digest string }
