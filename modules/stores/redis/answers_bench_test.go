@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 func BenchmarkAnswer(b *testing.B) {
-	server := startCacheServer(b)
-	store := openCache(b, server.url())
+	server := redistest.Start(b)
+	store := openCache(b, server.URL())
 	withFirstLevel(b, store)
 	body := bytes.Repeat([]byte(`{"id":"chatcmpl-1","choices":[{"index":0,"message":{"role":"assistant","content":"A cat sat."}}]},`), 40)
 	key, answer := gateway.AnswerKey{1}, anAnswer(string(body))
@@ -23,7 +24,7 @@ func BenchmarkAnswer(b *testing.B) {
 		}
 	})
 	b.Run("redis", func(b *testing.B) {
-		far := openCache(b, server.url(), func(a *Answers) { a.first = nil })
+		far := openCache(b, server.URL(), func(a *Answers) { a.first = nil })
 		b.ReportAllocs()
 		for b.Loop() {
 			if got, err := far.Answer(b.Context(), key); got == nil || err != nil {
@@ -32,7 +33,7 @@ func BenchmarkAnswer(b *testing.B) {
 		}
 	})
 	b.Run("redis parallel", func(b *testing.B) {
-		far := openCache(b, server.url(), func(a *Answers) { a.first = nil })
+		far := openCache(b, server.URL(), func(a *Answers) { a.first = nil })
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 func TestAnswersAndLeasesOnACluster(t *testing.T) {
-	masters, url := startCacheCluster(t)
+	masters, url := redistest.StartCluster(t)
 	a, b := openCache(t, url), openCache(t, url)
 	withFirstLevel(t, a, b)
 	if n := len(a.level.Load().watches.byAddress); n != 3 {
@@ -105,8 +106,8 @@ func TestAnswersAndLeasesOnACluster(t *testing.T) {
 	})
 	t.Run("a master that dies takes its own answers only", func(t *testing.T) {
 		withFirstLevel(t, a, b)
-		masters[2].pause(t)
-		defer masters[2].resume(t)
+		masters[2].Pause()
+		defer masters[2].Resume()
 		within(t, forgottenWithin, "the first level to be dropped", func() bool { return a.level.Load() == nil })
 		found := 0
 		for i := range byte(keys) {
@@ -124,7 +125,7 @@ func TestAnswersAndLeasesOnACluster(t *testing.T) {
 	})
 }
 
-func subscribers(masters []*cacheServer, channel string) (n int64) {
+func subscribers(masters []*redistest.Server, channel string) (n int64) {
 	for _, m := range masters {
 		n += m.PubSubNumSub(context.Background(), channel).Val()[channel]
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/stores/memory"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 	"github.com/caddy-llm/caddy-llm/modules/stores/storetest"
 )
 
@@ -87,13 +88,13 @@ func (s *shelf) size() (n int64) {
 }
 
 func TestAnswersBehaveAsEveryStore(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	storetest.Answers(t, func(t *testing.T) (gateway.AnswerStore, storetest.Clock) {
 		if err := server.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatalf("emptying: %v", err)
 		}
 		clock := &suiteClock{now: time.Now()}
-		store := openCache(t, server.url(), func(a *Answers) {
+		store := openCache(t, server.URL(), func(a *Answers) {
 			a.now, a.maxBytes = clock.Now, storetest.AnswerBytes
 			a.first = func() gateway.AnswerStore {
 				return &shelf{clock: clock, bytes: storetest.AnswerBytes, held: make(map[gateway.AnswerKey]*gateway.Answer)}
@@ -105,8 +106,8 @@ func TestAnswersBehaveAsEveryStore(t *testing.T) {
 }
 
 func TestAnswersBehaveAsEveryStoreWithoutAFirstLevelToo(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url(), func(a *Answers) { a.first = nil })
+	server := redistest.Start(t)
+	store := openCache(t, server.URL(), func(a *Answers) { a.first = nil })
 	key := gateway.AnswerKey{1}
 	putAnswer(t, store, key, anAnswer("kept"))
 	if got := bodyOf(t, store, key); got != "kept" {
@@ -115,14 +116,14 @@ func TestAnswersBehaveAsEveryStoreWithoutAFirstLevelToo(t *testing.T) {
 	if stats, err := store.AnswerStats(t.Context()); err != nil || stats != (gateway.AnswerStats{}) {
 		t.Errorf("counted %+v, error %v", stats, err)
 	}
-	if n := server.calls(t, "subscribe"); n != 0 {
+	if n := server.Calls("subscribe"); n != 0 {
 		t.Errorf("%d subscriptions for no first level", n)
 	}
 }
 
 func TestAnAnswerKeptByOneGatewayIsFoundByAnother(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	withFirstLevel(t, a, b)
 	key, want := gateway.AnswerKey{1}, anAnswer("shared")
 	putAnswer(t, a, key, want)
@@ -133,8 +134,8 @@ func TestAnAnswerKeptByOneGatewayIsFoundByAnother(t *testing.T) {
 }
 
 func TestAHitInTheFirstLevelAsksRedisNothingAndAMissAsksOnce(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	withFirstLevel(t, a, b)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, a, key, anAnswer("shared"))
@@ -149,23 +150,23 @@ func TestAHitInTheFirstLevelAsksRedisNothingAndAMissAsksOnce(t *testing.T) {
 	}{
 		{"the gateway that put it", a, key, "shared", 0},
 		{"another", b, key, "shared", 0},
-		{"one without a first level", openCache(t, server.url(), func(a *Answers) { a.first = nil }), key, "shared", 1},
+		{"one without a first level", openCache(t, server.URL(), func(a *Answers) { a.first = nil }), key, "shared", 1},
 		{"nothing", a, gateway.AnswerKey{2}, "", 1},
 		{"nothing again", a, gateway.AnswerKey{2}, "", 1},
 	} {
-		before := server.calls(t, "get")
+		before := server.Calls("get")
 		if got := bodyOf(t, test.store, test.key); got != test.found {
 			t.Errorf("%s: found %q, want %q", test.name, got, test.found)
 		}
-		if gets := server.calls(t, "get") - before; gets != test.gets {
+		if gets := server.Calls("get") - before; gets != test.gets {
 			t.Errorf("%s: %d round trips, want %d", test.name, gets, test.gets)
 		}
 	}
 }
 
 func TestAnAnswerTooLargeForOneGatewayTakesThePlaceOfNone(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	key := gateway.AnswerKey{1}
 	putAnswer(t, store, key, anAnswer("small"))
 	large := anAnswer("")
@@ -177,9 +178,9 @@ func TestAnAnswerTooLargeForOneGatewayTakesThePlaceOfNone(t *testing.T) {
 }
 
 func TestAStaleAnswerIsFoundOnlyWhereItIsAskedFor(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	clock := &suiteClock{now: time.Now()}
-	store := openCache(t, server.url(), func(a *Answers) { a.now = clock.Now })
+	store := openCache(t, server.URL(), func(a *Answers) { a.now = clock.Now })
 	withFirstLevel(t, store)
 	key, answer := gateway.AnswerKey{1}, anAnswer("stale")
 	answer.StaleUntil = answer.Expires.Add(time.Hour)
@@ -209,8 +210,8 @@ func TestAStaleAnswerIsFoundOnlyWhereItIsAskedFor(t *testing.T) {
 }
 
 func TestWhatIsNoAnswerIsAMissAndIsDeleted(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	key := gateway.AnswerKey{1}
 	good := string(appendFrame(nil, key, anAnswer("good")))
 	for name, value := range map[string]string{
@@ -245,8 +246,8 @@ func TestAnswersExpireInRedisUpToATenthEarlyAndNeverLate(t *testing.T) {
 			t.Errorf("%v became %v", ttl, got)
 		}
 	})
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	seen := make(map[time.Duration]bool)
 	for i := range byte(20) {
 		answer := anAnswer("kept")
@@ -267,13 +268,13 @@ func TestAnswersExpireInRedisUpToATenthEarlyAndNeverLate(t *testing.T) {
 
 func TestRedisThatDoesNotAnswerCostsNoMoreThanTheTimeout(t *testing.T) {
 	const timeout = 100 * time.Millisecond
-	server := startCacheServer(t)
-	store := openCacheWithin(t, server.url(), timeout)
+	server := redistest.Start(t)
+	store := openCacheWithin(t, server.URL(), timeout)
 	withFirstLevel(t, store)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, store, key, anAnswer("before"))
-	server.pause(t)
-	defer server.resume(t)
+	server.Pause()
+	defer server.Resume()
 	for name, operation := range map[string]func() error{
 		"get":    func() error { _, err := store.Answer(t.Context(), gateway.AnswerKey{2}); return err },
 		"stale":  func() error { _, err := store.StaleAnswer(t.Context(), key); return err },
@@ -292,7 +293,7 @@ func TestRedisThatDoesNotAnswerCostsNoMoreThanTheTimeout(t *testing.T) {
 		}
 	}
 	within(t, time.Second, "the first level to be dropped", func() bool { return store.level.Load() == nil })
-	server.resume(t)
+	server.Resume()
 	within(t, 3*time.Second, "Redis to be used again", func() bool {
 		return store.PutAnswer(t.Context(), key, anAnswer("after")) == nil && store.level.Load() != nil
 	})
@@ -302,20 +303,20 @@ func TestRedisThatDoesNotAnswerCostsNoMoreThanTheTimeout(t *testing.T) {
 }
 
 func TestAStoreBeginsWithRedisDownAndJoinsIt(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCacheWithin(t, "redis://"+server.address, 100*time.Millisecond)
-	server.pause(t)
+	server := redistest.Start(t)
+	store := openCacheWithin(t, "redis://"+server.Address, 100*time.Millisecond)
+	server.Pause()
 	if answer, err := store.Answer(t.Context(), gateway.AnswerKey{1}); answer != nil || err == nil {
 		t.Errorf("found %v, error %v", answer, err)
 	}
-	server.resume(t)
+	server.Resume()
 	within(t, 3*time.Second, "the first level", func() bool { return store.level.Load() != nil })
 }
 
 func TestAStoreLeavesNothingRunning(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	before := goleak.IgnoreCurrent()
-	client, err := NewClient(server.url(), time.Second, 0, nopLog)
+	client, err := NewClient(server.URL(), time.Second, 0, nopLog)
 	if err != nil {
 		t.Fatal(err)
 	}

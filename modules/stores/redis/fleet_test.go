@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 // admitted is a charge by the clock of the server.
@@ -138,7 +139,7 @@ func TestAFleetNeverPassesAConcurrencyLimit(t *testing.T) {
 }
 
 func TestAClusterDecidesOnAKeyAndItsTeamTogether(t *testing.T) {
-	masters, url := startCacheCluster(t)
+	masters, url := redistest.StartCluster(t)
 	l := openLimiter(t, newClient(t, url, 10*time.Second, zap.NewNop()), Deny, nil)
 	l.denials = newDenials(0)
 	await(t, "the cluster to answer", func() bool { return l.client.Ping(t.Context()) == nil })

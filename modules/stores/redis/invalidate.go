@@ -70,7 +70,10 @@ func (a *Answers) session(ctx context.Context) (had bool, err error) {
 	lost := make(chan error, len(watches.byAddress)+1)
 	var running sync.WaitGroup
 	for _, w := range watches.byAddress {
-		running.Go(func() { lost <- w.run(ctx, level.dropName) })
+		running.Go(func() {
+			lost <- w.run(ctx, level.dropName)
+			w.close()
+		})
 	}
 	if watches.cluster != nil {
 		running.Go(func() { lost <- watches.compare(ctx) })

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 var nopLog = zap.NewNop()
@@ -21,8 +22,8 @@ var nopLog = zap.NewNop()
 const forgottenWithin = time.Second
 
 func TestWhatIsDeletedInRedisIsForgottenByEveryGateway(t *testing.T) {
-	server := startCacheServer(t)
-	_, port, _ := strings.Cut(server.address, ":")
+	server := redistest.Start(t)
+	_, port, _ := strings.Cut(server.Address, ":")
 	for name, command := range map[string]string{
 		"DEL of the documented pattern": `redis-cli -p ` + port + ` KEYS "cache:*" | xargs redis-cli -p ` + port + ` DEL`,
 		"UNLINK":                        `redis-cli -p ` + port + ` --scan --pattern "cache:*" | xargs redis-cli -p ` + port + ` UNLINK`,
@@ -31,7 +32,7 @@ func TestWhatIsDeletedInRedisIsForgottenByEveryGateway(t *testing.T) {
 		"FLUSHDB":                       `redis-cli -p ` + port + ` FLUSHDB`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			stores := []*Answers{openCache(t, server.url()), openCache(t, server.url())}
+			stores := []*Answers{openCache(t, server.URL()), openCache(t, server.URL())}
 			withFirstLevel(t, stores...)
 			for i := range byte(10) {
 				key := gateway.AnswerKey{i}
@@ -59,8 +60,8 @@ func TestWhatIsDeletedInRedisIsForgottenByEveryGateway(t *testing.T) {
 }
 
 func TestDeletingOnOneGatewayIsForgottenByAll(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	withFirstLevel(t, a, b)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, a, key, anAnswer("kept"))
@@ -75,8 +76,8 @@ func TestDeletingOnOneGatewayIsForgottenByAll(t *testing.T) {
 }
 
 func TestAnAnswerReplacedOnOneGatewayIsReplacedOnAll(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	withFirstLevel(t, a, b)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, a, key, anAnswer("old"))
@@ -90,8 +91,8 @@ func TestAnAnswerReplacedOnOneGatewayIsReplacedOnAll(t *testing.T) {
 }
 
 func TestAGatewayKeepsNearWhatItHasPutItself(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	withFirstLevel(t, store)
 	key, other := gateway.AnswerKey{1}, gateway.AnswerKey{2}
 	before := store.level.Load()
@@ -113,8 +114,8 @@ func TestAGatewayKeepsNearWhatItHasPutItself(t *testing.T) {
 }
 
 func TestAnAnswerDeletedWhileItIsReadIsNotKept(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	withFirstLevel(t, store)
 	key, level := gateway.AnswerKey{1}, store.level.Load()
 	changes := level.changes(key)
@@ -136,7 +137,7 @@ func TestNamesThatAreNoAnswersAreIgnored(t *testing.T) {
 }
 
 func TestALostConnectionTakesTheFirstLevelWithIt(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	for _, test := range []struct {
 		name string
 		kill func(w *watch) error
@@ -152,7 +153,7 @@ func TestALostConnectionTakesTheFirstLevelWithIt(t *testing.T) {
 		{"all", func(*watch) error { return server.ClientKillByFilter(t.Context(), "SKIPME", "yes").Err() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			store := openCache(t, server.url())
+			store := openCache(t, server.URL())
 			withFirstLevel(t, store)
 			key, level := gateway.AnswerKey{1}, store.level.Load()
 			putAnswer(t, store, key, anAnswer("kept"))
@@ -180,8 +181,8 @@ func TestALostConnectionTakesTheFirstLevelWithIt(t *testing.T) {
 }
 
 func TestAFirstLevelThatIsOverWritesNothing(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	withFirstLevel(t, store)
 	level, name := store.level.Load(), answerName(gateway.AnswerKey{1})
 	if err := store.Close(); err != nil {
@@ -194,12 +195,12 @@ func TestAFirstLevelThatIsOverWritesNothing(t *testing.T) {
 }
 
 func TestRedisThatIsRestartedEmptyIsEmptyForEveryGateway(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCacheWithin(t, server.url(), 200*time.Millisecond)
+	server := redistest.Start(t)
+	store := openCacheWithin(t, server.URL(), 200*time.Millisecond)
 	withFirstLevel(t, store)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, store, key, anAnswer("kept"))
-	server.process.Process.Kill() //nolint:errcheck
+	server.Kill()
 	within(t, forgottenWithin, "the first level to be dropped", func() bool { return store.level.Load() == nil })
 	if answer, err := store.Answer(t.Context(), key); answer != nil || err == nil {
 		t.Errorf("found %v, error %v", answer, err)
@@ -208,8 +209,8 @@ func TestRedisThatIsRestartedEmptyIsEmptyForEveryGateway(t *testing.T) {
 
 // A gateway that reads, puts and is told, all at once, never finds for longer than the bound what is not there any more.
 func TestTheFirstLevelComesToAgreeWithRedisWhateverHappensAtOnce(t *testing.T) {
-	server := startCacheServer(t)
-	stores := []*Answers{openCache(t, server.url()), openCache(t, server.url()), openCache(t, server.url())}
+	server := redistest.Start(t)
+	stores := []*Answers{openCache(t, server.URL()), openCache(t, server.URL()), openCache(t, server.URL())}
 	withFirstLevel(t, stores...)
 	const keys = 3
 	var all sync.WaitGroup
@@ -256,15 +257,15 @@ func TestTheFirstLevelComesToAgreeWithRedisWhateverHappensAtOnce(t *testing.T) {
 }
 
 func TestWithoutTheRightToBeToldAGatewayAsksEachTimeAndSaysSoOnce(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	if err := server.Do(t.Context(), "ACL", "SETUSER", "gw", "on", ">secret", "~cache:*", "&cache:*", "+@all", "-client|tracking").Err(); err != nil {
 		t.Fatalf("making a user: %v", err)
 	}
 	core, logs := observer.New(zap.WarnLevel)
-	store := openCache(t, "redis://gw:secret@"+server.address, func(a *Answers) { a.log = zap.New(core) })
+	store := openCache(t, "redis://gw:secret@"+server.Address, func(a *Answers) { a.log = zap.New(core) })
 	key := gateway.AnswerKey{1}
 	putAnswer(t, store, key, anAnswer("kept"))
-	within(t, 5*time.Second, "several attempts", func() bool { return server.calls(t, "client|id") >= 3 })
+	within(t, 5*time.Second, "several attempts", func() bool { return server.Calls("client|id") >= 3 })
 	if got := bodyOf(t, store, key); got != "kept" || store.level.Load() != nil {
 		t.Errorf("found %q, with a first level: %v", got, store.level.Load() != nil)
 	}

@@ -36,6 +36,7 @@ type watch struct {
 	client  *goredis.Client
 	changes *goredis.PubSub
 	writer  *goredis.Conn
+	reading sync.WaitGroup
 	writing sync.Mutex // one at a time uses or closes the writer
 	closed  bool
 	timeout time.Duration // of one write
@@ -49,7 +50,9 @@ func openWatch(ctx context.Context, server *goredis.Options, timeout time.Durati
 	options := *server
 	options.Protocol = 2
 	options.MaxRetries, options.DialerRetries = -1, 1
-	options.ReadTimeout, options.WriteTimeout, options.ContextTimeoutEnabled = pingTimeout, pingTimeout, true
+	// A write has as long as any operation has: one that was cut short would not tell the client that Redis hangs.
+	bound := max(timeout, pingTimeout)
+	options.ReadTimeout, options.WriteTimeout, options.ContextTimeoutEnabled = bound, bound, true
 	options.PoolSize, options.MinIdleConns = 1, 0
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,13 +92,10 @@ func openWatch(ctx context.Context, server *goredis.Options, timeout time.Durati
 	return w, nil
 }
 
-// run hands over the name of everything that changes until the watch is lost or the context ends, and closes it.
+// run hands over the name of everything that changes until the watch is lost or the context ends. It does not close the watch,
+// since that waits for a write, and nobody who believes the first level should.
 func (w *watch) run(ctx context.Context, changed func(name string)) error {
-	var reading sync.WaitGroup
-	reading.Go(func() { w.fail(w.read(changed)) })
-	defer reading.Wait()
-	defer w.close()
-
+	w.reading.Go(func() { w.fail(w.read(changed)) })
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
@@ -131,6 +131,8 @@ func (w *watch) read(changed func(name string)) error {
 
 // ping asks for a sign of life on both connections. A write in progress is one.
 func (w *watch) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
 	if time.Since(time.Unix(0, w.heard.Load())) > pingEvery+pingTimeout {
 		return errSilent
 	}
@@ -175,10 +177,12 @@ func (w *watch) fail(err error) {
 	}
 }
 
+// close waits for a write in progress, and takes the connections.
 func (w *watch) close() {
 	if w.changes != nil {
 		w.changes.Close() //nolint:errcheck // nothing was promised of it any more
 	}
+	w.reading.Wait()
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	w.closed = true

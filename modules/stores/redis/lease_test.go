@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 // quickLeases have a gateway that dies noticed soon.
@@ -26,8 +27,8 @@ func takeLease(t testing.TB, s *Answers, key gateway.AnswerKey) (release func(),
 }
 
 func TestALeaseIsGrantedToOneOfMany(t *testing.T) {
-	server := startCacheServer(t)
-	stores := []*Answers{openCache(t, server.url()), openCache(t, server.url())}
+	server := redistest.Start(t)
+	stores := []*Answers{openCache(t, server.URL()), openCache(t, server.URL())}
 	for round := range byte(5) {
 		var granted atomic.Int64
 		var all sync.WaitGroup
@@ -46,8 +47,8 @@ func TestALeaseIsGrantedToOneOfMany(t *testing.T) {
 }
 
 func TestALeaseGivenBackIsGrantedAgain(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	key := gateway.AnswerKey{1}
 	release, _ := takeLease(t, a, key)
 	ends := server.Subscribe(t.Context(), leaseName(key))
@@ -74,8 +75,8 @@ func TestALeaseGivenBackIsGrantedAgain(t *testing.T) {
 }
 
 func TestGivingBackALeaseThatWasLostTakesNobodyElses(t *testing.T) {
-	server := startCacheServer(t)
-	a, b := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	a, b := openCache(t, server.URL()), openCache(t, server.URL())
 	key := gateway.AnswerKey{1}
 	release, _ := takeLease(t, a, key)
 	if err := server.Del(t.Context(), leaseName(key)).Err(); err != nil {
@@ -91,11 +92,11 @@ func TestGivingBackALeaseThatWasLostTakesNobodyElses(t *testing.T) {
 }
 
 func TestALeaseThatIsHeldIsRenewed(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url(), quickLeases)
+	server := redistest.Start(t)
+	store := openCache(t, server.URL(), quickLeases)
 	key := gateway.AnswerKey{1}
 	release, _ := takeLease(t, store, key)
-	within(t, 10*time.Second, "four renewals", func() bool { return server.calls(t, "pexpire") >= 4 }) // more than the lease's time
+	within(t, 10*time.Second, "four renewals", func() bool { return server.Calls("pexpire") >= 4 }) // more than the lease's time
 	if _, granted := takeLease(t, store, key); granted {
 		t.Error("granted to a second while it is held")
 	}
@@ -118,8 +119,8 @@ func TestALeaseIsNotRenewedForever(t *testing.T) {
 }
 
 func TestTheLeaseOfAGatewayThatDiesIsGrantedToAnother(t *testing.T) {
-	server := startCacheServer(t)
-	dead, alive := openCache(t, server.url(), quickLeases), openCache(t, server.url(), quickLeases)
+	server := redistest.Start(t)
+	dead, alive := openCache(t, server.URL(), quickLeases), openCache(t, server.URL(), quickLeases)
 	key := gateway.AnswerKey{1}
 	takeLease(t, dead, key)
 	dead.tasks.close() // no renewal, and nobody is told
@@ -134,8 +135,8 @@ func TestTheLeaseOfAGatewayThatDiesIsGrantedToAnother(t *testing.T) {
 }
 
 func TestWhoWaitsIsWokenWhenTheLeaseIsGivenBack(t *testing.T) {
-	server := startCacheServer(t)
-	leader, follower := openCache(t, server.url()), openCache(t, server.url())
+	server := redistest.Start(t)
+	leader, follower := openCache(t, server.URL()), openCache(t, server.URL())
 	for round := range byte(10) {
 		key := gateway.AnswerKey{round}
 		release, _ := takeLease(t, leader, key)
@@ -175,8 +176,8 @@ func TestWhoWaitsIsWokenWhenTheLeaseIsGivenBack(t *testing.T) {
 }
 
 func TestBeingToldWakesWithoutAsking(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	key := gateway.AnswerKey{1}
 	takeLease(t, store, key)
 	done := make(chan struct{})
@@ -199,9 +200,9 @@ func TestBeingToldWakesWithoutAsking(t *testing.T) {
 }
 
 func TestWaitingEndsWithTheCallTheBoundAndTheStore(t *testing.T) {
-	server := startCacheServer(t)
+	server := redistest.Start(t)
 	key := gateway.AnswerKey{1}
-	holder := openCache(t, server.url())
+	holder := openCache(t, server.URL())
 	takeLease(t, holder, key)
 	waits := func(s *Answers, ctx context.Context, end func()) {
 		t.Helper()
@@ -223,18 +224,18 @@ func TestWaitingEndsWithTheCallTheBoundAndTheStore(t *testing.T) {
 			return len(server.PubSubChannels(t.Context(), leasePrefix+"*").Val()) == 0
 		})
 	}
-	store := openCache(t, server.url())
+	store := openCache(t, server.URL())
 	ctx, leave := context.WithCancel(t.Context())
 	waits(store, ctx, leave)
 	waits(store, t.Context(), func() { store.Close() }) //nolint:errcheck
 
-	bounded := openCache(t, server.url(), func(a *Answers) { a.waits.bound = 300 * time.Millisecond })
+	bounded := openCache(t, server.URL(), func(a *Answers) { a.waits.bound = 300 * time.Millisecond })
 	waits(bounded, t.Context(), func() {})
 }
 
 func TestWaitingForNobodyEndsAtOnce(t *testing.T) {
-	server := startCacheServer(t)
-	store := openCache(t, server.url())
+	server := redistest.Start(t)
+	store := openCache(t, server.URL())
 	start := time.Now()
 	store.Await(t.Context(), gateway.AnswerKey{1})
 	if took := time.Since(start); took > time.Second {

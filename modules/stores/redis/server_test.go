@@ -12,6 +12,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-llm/caddy-llm/modules/stores/redis/redistest"
 )
 
 // server is a real redis-server of a test's own, on a socket.
@@ -56,12 +58,7 @@ func (s *server) start() {
 // serve starts redis-server. Where there is none, tests fail rather than pass without having tested anything.
 func serve(t testing.TB, args []string) *exec.Cmd {
 	t.Helper()
-	for _, binary := range []string{"redis-server", "redis-cli"} {
-		if _, err := exec.LookPath(binary); err != nil {
-			t.Fatalf("%s is missing; install it, on Debian with `apt-get install redis-server`, elsewhere from https://redis.io/downloads", binary)
-		}
-	}
-	cmd := exec.Command("redis-server", append([]string{"--save", "", "--appendonly", "no", "--enable-debug-command", "yes"}, args...)...)
+	cmd := exec.Command(redistest.Program(t), append([]string{"--save", "", "--appendonly", "no", "--enable-debug-command", "yes"}, args...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
 	}
