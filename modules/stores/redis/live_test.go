@@ -163,3 +163,15 @@ func TestWithoutRedisAGatewayAdmitsItsShareWithWhatItHasAdmittedBefore(t *testin
 		admit(t, l, 0, call()...)
 	}
 }
+
+func TestAGatewayThatHasNeverLearnedTheCountGoesByTheWholeLimit(t *testing.T) {
+	s := startServer(t)
+	s.kill()
+	for range 2 {
+		l := member(t, s.client())
+		for range 3 {
+			admit(t, l, -1, requests("key:a", 3, time.Hour))
+		}
+		admit(t, l, 0, requests("key:a", 3, time.Hour))
+	}
+}
