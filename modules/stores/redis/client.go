@@ -47,11 +47,12 @@ type operation = func(ctx context.Context, rdb goredis.UniversalClient) error
 // Client is a pool of connections behind a circuit breaker. It dials when it is first used, and starts with Redis down as well
 // as up. It is safe for concurrent use.
 type Client struct {
-	rdb     goredis.UniversalClient
-	timeout time.Duration
-	breaker *breaker
-	log     *zap.Logger
-	where   string
+	rdb       goredis.UniversalClient
+	sentinels *sentinels // nil where there are none
+	timeout   time.Duration
+	breaker   *breaker
+	log       *zap.Logger
+	where     string
 
 	mu       sync.Mutex
 	watchers []func(up bool)
@@ -72,7 +73,8 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	c := &Client{rdb: open(options, timeout, poolSize), timeout: timeout, breaker: newBreaker(timeout), log: log, where: strings.Join(options.Addrs, ",")}
+	rdb := open(options, timeout, poolSize)
+	c := &Client{rdb: rdb, sentinels: newSentinels(options), timeout: timeout, breaker: newBreaker(timeout), log: log, where: strings.Join(options.Addrs, ",")}
 	c.trial = ping
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil
@@ -148,23 +150,13 @@ func ping(ctx context.Context, rdb goredis.UniversalClient) error {
 	return eachMaster(ctx, rdb, func(ctx context.Context, server *goredis.Client) error { return server.Ping(ctx).Err() })
 }
 
-// eachMaster asks every node that keeps data, all at once.
-func eachMaster(ctx context.Context, rdb goredis.UniversalClient, ask func(context.Context, *goredis.Client) error) error {
-	switch rdb := rdb.(type) {
-	case *goredis.ClusterClient:
-		return rdb.ForEachMaster(ctx, ask)
-	case *goredis.Client:
-		return ask(ctx, rdb)
-	}
-	return fmt.Errorf("%T has no masters", rdb)
-}
-
 // Close ends all connections.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.stop()
 	c.mu.Unlock()
 	c.probing.Wait()
+	c.sentinels.close()
 	if err := c.rdb.Close(); err != nil {
 		return fmt.Errorf("closing redis: %w", err)
 	}

@@ -18,11 +18,11 @@ const (
 	// A first level that was lost comes back after a pause, which doubles from the least to the most.
 	leastPause = 50 * time.Millisecond
 	mostPause  = 500 * time.Millisecond
-	// mastersEvery is how often a Cluster is asked who its masters are.
-	mastersEvery = time.Second
+	// mastersEvery is how often Cluster or Sentinel is asked who the masters are.
+	mastersEvery = 500 * time.Millisecond
 )
 
-var errMasters = errors.New("the cluster's masters have changed")
+var errMasters = errors.New("the masters have changed")
 
 // watch begins to listen for changes, with the first call.
 func (a *Answers) watch() {
@@ -75,7 +75,7 @@ func (a *Answers) session(ctx context.Context) (had bool, err error) {
 			w.close()
 		})
 	}
-	if watches.cluster != nil {
+	if a.client.mastersChange() {
 		running.Go(func() { lost <- watches.compare(ctx) })
 	}
 	a.level.Store(level)
@@ -89,22 +89,17 @@ func (a *Answers) session(ctx context.Context) (had bool, err error) {
 // watches listen to all masters: there is only one, except on Cluster.
 type watches struct {
 	byAddress map[string]*watch
-	cluster   *goredis.ClusterClient
+	cluster   *goredis.ClusterClient // nil where there is only one master
+	client    *Client
 }
 
 func openWatches(ctx context.Context, client *Client) (ws watches, err error) {
-	var servers []*goredis.Options
-	switch rdb := client.Redis().(type) {
-	case *goredis.ClusterClient:
-		ws.cluster = rdb
-		if servers, err = masters(ctx, rdb); err != nil {
-			return ws, err
-		}
-	case *goredis.Client:
-		servers = append(servers, rdb.Options())
-	default:
-		return ws, fmt.Errorf("%T has no masters to listen to", rdb)
+	servers, err := client.masters(ctx)
+	if err != nil {
+		return ws, err
 	}
+	ws.client = client
+	ws.cluster, _ = client.Redis().(*goredis.ClusterClient)
 	ws.byAddress = make(map[string]*watch, len(servers))
 	for _, server := range servers {
 		w, err := openWatch(ctx, server, client.Timeout())
@@ -137,7 +132,7 @@ func (ws watches) of(ctx context.Context, name string) *watch {
 	return ws.byAddress[master.Options().Addr]
 }
 
-// compare returns once the Cluster has other masters.
+// compare returns once there are other masters. A former one may go on as though nothing had happened, and never tell of a change.
 func (ws watches) compare(ctx context.Context) error {
 	ticker := time.NewTicker(mastersEvery)
 	defer ticker.Stop()
@@ -147,7 +142,7 @@ func (ws watches) compare(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		servers, err := masters(ctx, ws.cluster)
+		servers, err := ws.client.masters(ctx)
 		if err != nil {
 			continue // whoever is away is missed by its own watch
 		}
@@ -160,20 +155,6 @@ func (ws watches) compare(ctx context.Context) error {
 			return errMasters
 		}
 	}
-}
-
-func masters(ctx context.Context, cluster *goredis.ClusterClient) (servers []*goredis.Options, err error) {
-	var mu sync.Mutex
-	err = cluster.ForEachMaster(ctx, func(_ context.Context, master *goredis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		servers = append(servers, master.Options())
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing masters: %w", err)
-	}
-	return servers, nil
 }
 
 // set writes an answer in such a way that Redis does not tell this gateway of it. quiet is false where that is impossible just
