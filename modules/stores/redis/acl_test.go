@@ -71,7 +71,7 @@ func useSuites(t *testing.T, url string, empty func()) {
 	storetest.Limiter(t, func(t *testing.T) (gateway.Limiter, func(time.Duration)) {
 		empty()
 		l := openLimiter(t, newClient(t, url, 10*time.Second, nopLog), Deny, nil)
-		return l, withClock(t, l, new(fakeClock))
+		return settled{l}, withClock(t, l, new(fakeClock))
 	})
 	storetest.Answers(t, func(t *testing.T) (gateway.AnswerStore, storetest.Clock) {
 		empty()
