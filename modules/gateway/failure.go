@@ -39,7 +39,11 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	status, body := c.render(e)
 	c.Status = status
 	if status >= 500 {
-		if entry := c.App.log.Check(zap.WarnLevel, "call failed"); entry != nil {
+		level := zap.WarnLevel
+		if e.Kind == dialect.StoreUnavailable { // of which the store tells once, not with each call
+			level = zap.DebugLevel
+		}
+		if entry := c.App.log.Check(level, "call failed"); entry != nil {
 			entry.Write(zap.String("request_id", c.ID), zap.String("surface", c.Surface.Name), zap.Int("status", status),
 				zap.String("kind", string(e.Kind)), zap.String("message", e.Message), zap.NamedError("cause", e.Cause))
 		}

@@ -11,9 +11,32 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
+
+func TestFailLogsWhatNobodyElseTells(t *testing.T) {
+	for kind, want := range map[dialect.Kind]string{
+		dialect.Internal: "warn", dialect.Unavailable: "warn", dialect.StoreUnavailable: "debug", dialect.RateLimit: "",
+	} {
+		app := newApp(t)
+		core, logs := observer.New(zap.DebugLevel)
+		app.log = zap.New(core)
+		call, w, r := enter(t, app, http.MethodPost, "/v1/chat/completions", "")
+		if err := call.Fail(w, r, dialect.Errorf(kind, "m")); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, entry := range logs.All() {
+			got += entry.Level.String()
+		}
+		if got != want {
+			t.Errorf("%s is logged as %q, want %q", kind, got, want)
+		}
+	}
+}
 
 func TestFailAnswersInTheSurfacesShape(t *testing.T) {
 	for _, tt := range []struct {
