@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,26 +11,11 @@ import (
 
 // Cases 1, 19 and 22: 3 gateways, 1 Redis, 64 clients, and a limit of 100. Whatever the gateways' clocks say, no window has more than
 // 100 admitted calls in it; and nearly as many are admitted as the limit allows.
-//
-// When Redis decided on a call, nobody outside knows. It was after the client sent it, and before the provider had it.
 func TestFleetHoldsALimitInEveryWindow(t *testing.T) {
 	const limit, clients = 100, 64
 	window, length := long(10*time.Second, 2*time.Second), long(60*time.Second, 9*time.Second)
-	var mu sync.Mutex
-	got := make(map[int]time.Time)
-	number := regexp.MustCompile(`call (\d+)\.`)
-	up := newUpstream(t, func(w http.ResponseWriter, _ *http.Request, body string) {
-		now := time.Now()
-		n, err := strconv.Atoi(number.FindStringSubmatch(body)[1])
-		if err != nil {
-			t.Error(err)
-		}
-		mu.Lock()
-		got[n] = now
-		mu.Unlock()
-		answerWhole(w, answerText("x"))
-	})
-	f := newFleet(t, up)
+	var arrived arrivals
+	f := newFleet(t, arrived.upstream(t))
 	// The machine that runs the tests may be busy. A Redis that answers late is another test's matter: here, a call that Redis
 	// does not decide on is a mistake.
 	f.store = "timeout 5s\non_error deny"
@@ -45,32 +27,7 @@ func TestFleetHoldsALimitInEveryWindow(t *testing.T) {
 	poll(t, length+10*time.Second, "the time to be over", func() bool { return time.Since(began) > length })
 	calls := traffic.stop()
 
-	var admitted []span
-	var arrivals []time.Time
-	var unsure time.Duration
-	for _, a := range calls {
-		arrivals = append(arrivals, a.sent)
-		at, reached := got[a.number]
-		switch {
-		case a.err != nil || a.status != 200 && a.status != 429 || reached != (a.status == 200):
-			t.Fatalf("a call got %d, %v; reached the provider: %t", a.status, a.err, reached)
-		case reached:
-			admitted = append(admitted, span{a.sent, at})
-			unsure += at.Sub(a.sent)
-		}
-	}
-	most, could := mostWithin(admitted, window), exactly(arrivals, limit, window)
-	t.Logf("limit %d in %s: %d calls in %s, %d admitted of %d that an exact limiter admits (%.2f%%); at most %d surely in one window; time known to %s on average",
-		limit, window, len(calls), length, len(admitted), could, 100*float64(len(admitted))/float64(could), most, (unsure / time.Duration(len(admitted))).Round(10*time.Microsecond))
-	if most > limit {
-		t.Errorf("%d calls were admitted in a window of %s, and the limit is %d", most, window, limit)
-	}
-	if 100*len(admitted) < 99*could {
-		t.Errorf("%d calls were admitted where an exact limiter admits %d", len(admitted), could)
-	}
-	if len(calls) < 3*len(admitted) {
-		t.Errorf("%d calls are too few to try a limiter that admits %d", len(calls), len(admitted))
-	}
+	arrived.hold(t, calls, 0, limit, window)
 }
 
 // A limit counts all gateways' calls in progress, and a gateway that is killed holds none of them for ever.

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -37,6 +41,65 @@ func exactly(arrivals []time.Time, limit int, window time.Duration) (admitted in
 		}
 	}
 	return len(times)
+}
+
+// arrivals are the calls that a provider has had, by their numbers.
+type arrivals struct {
+	mu sync.Mutex
+	at map[int]time.Time
+}
+
+var callNumber = regexp.MustCompile(`call (\d+)\.`)
+
+// upstream is a provider that notes when it has a call.
+func (a *arrivals) upstream(t *testing.T) *upstream {
+	a.at = make(map[int]time.Time)
+	return newUpstream(t, func(w http.ResponseWriter, _ *http.Request, body string) {
+		now := time.Now()
+		n, err := strconv.Atoi(callNumber.FindStringSubmatch(body)[1])
+		if err != nil {
+			t.Error(err)
+		}
+		a.mu.Lock()
+		a.at[n] = now
+		a.mu.Unlock()
+		answerWhole(w, answerText("x"))
+	})
+}
+
+// hold checks that a limit held over calls whose numbers begin with first, and that little of it was left unused. When Redis decided on
+// a call, nobody outside knows: it was after the client sent it, and before the provider had it.
+func (a *arrivals) hold(t *testing.T, calls []attempt, first, limit int, window time.Duration) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var admitted []span
+	var sent []time.Time
+	var unsure time.Duration
+	for _, c := range calls {
+		sent = append(sent, c.sent)
+		at, reached := a.at[first+c.number]
+		switch {
+		case c.err != nil || c.status != 200 && c.status != 429 || reached != (c.status == 200):
+			t.Fatalf("a call got %d, %v; reached the provider: %t", c.status, c.err, reached)
+		case reached:
+			admitted = append(admitted, span{c.sent, at})
+			unsure += at.Sub(c.sent)
+		}
+	}
+	most, could := mostWithin(admitted, window), exactly(sent, limit, window)
+	t.Logf("limit %d in %s: %d calls in %s, %d admitted of %d that an exact limiter admits (%.2f%%); at most %d surely in one window; time known to %s on average",
+		limit, window, len(calls), calls[len(calls)-1].sent.Sub(calls[0].sent).Round(time.Millisecond), len(admitted), could, 100*float64(len(admitted))/float64(could), most,
+		(unsure / time.Duration(len(admitted))).Round(10*time.Microsecond))
+	if most > limit {
+		t.Errorf("%d calls were admitted in a window of %s, and the limit is %d", most, window, limit)
+	}
+	if 100*len(admitted) < 99*could {
+		t.Errorf("%d calls were admitted where an exact limiter admits %d", len(admitted), could)
+	}
+	if len(calls) < 3*len(admitted) {
+		t.Errorf("%d calls are too few to try a limiter that admits %d", len(calls), len(admitted))
+	}
 }
 
 func TestFleetOracleCountsWhatIsSurelyWithinAWindow(t *testing.T) {

@@ -138,7 +138,9 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 
 // Case 31: a gateway starts without Redis and joins it when it comes.
 func TestFleetStartsWithoutRedis(t *testing.T) {
-	f := &fleet{t: t, redis: newRedis(t), postgres: startPostgres(t), global: "\t\tprovider demo", chain: "llm", store: "timeout 1s"}
+	redis := newRedis(t)
+	f := newFleetAt(t, nil, redis.url())
+	f.redis, f.store = redis, "timeout 1s"
 	members := f.joinMany(2)
 	key := members[0].newKey(map[string]any{"name": "few", "limits": []string{"3/1h"}})
 	other := members[0].newKey(map[string]any{"name": "other", "limits": []string{"1000/1h"}})

@@ -36,6 +36,7 @@ const fleetAdmin = "sa_c4nary0123456789abcdef0123456789abcdef0123456789abcdef012
 type fleet struct {
 	t        *testing.T
 	redis    *redisServer
+	redisURL string
 	postgres *postgresServer
 	global   string // more for the llm_gateway block, such as a provider
 	store    string // options of the Redis store
@@ -45,7 +46,16 @@ type fleet struct {
 // newFleet is a fleet without gateways, over servers that run. Its provider is up, or demo where that is nil.
 func newFleet(t *testing.T, up *upstream) *fleet {
 	t.Helper()
-	f := &fleet{t: t, redis: startRedis(t), postgres: startPostgres(t), global: "\t\tprovider demo", chain: "llm"}
+	redis := startRedis(t)
+	f := newFleetAt(t, up, redis.url())
+	f.redis = redis
+	return f
+}
+
+// newFleetAt is a fleet whose Redis is a test's own.
+func newFleetAt(t *testing.T, up *upstream, redisURL string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, redisURL: redisURL, postgres: startPostgres(t), global: "\t\tprovider demo", chain: "llm"}
 	if up != nil {
 		f.global = up.provider()
 	}
@@ -77,7 +87,7 @@ func (f *fleet) member(database string) *process {
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir,
 		fmt.Sprintf("GATEWAY_ADDR=:%d", port), "GATEWAY_DATA=" + filepath.Join(dir, "data"), "GATEWAY_ADMIN_KEY=" + fleetAdmin,
-		"REDIS_URL=" + f.redis.url(), "DATABASE_URL=" + f.postgres.url(), upKey,
+		"REDIS_URL=" + f.redisURL, "DATABASE_URL=" + f.postgres.url(), upKey,
 	}
 	p.configure(site(f.global+"\n\t\tdatabase "+database+"\n\t\tstore redis {\n"+f.store+"\n\t\t}", f.chain))
 	f.t.Cleanup(func() {
