@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 	for _, policy := range []string{"local", "deny", "allow"} {
 		f.store = "timeout 1s\non_error " + policy
 		gateways[policy] = f.join()
-		keys[policy] = gateways[policy].newKey(map[string]any{"name": policy, "limits": []string{"5/1h"}})
+		keys[policy] = gateways[policy].newKey(map[string]any{"name": policy, "limits": []string{"12/1h"}})
 	}
 	call := func(policy string) response { return gateways[policy].do("GET", "/v1/models", keys[policy], "") }
 	admitted := func(policy string, calls int) (n int) {
@@ -97,9 +98,10 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 		}
 	}
 
+	gateways["local"].awaitFleetOf(3)
 	f.redis.kill()
-	if n := admitted("local", 20); n != 3 {
-		t.Errorf("local: %d more calls of a limit of 5 were admitted after 2, want 3", n)
+	if n := admitted("local", 20); n != 2 {
+		t.Errorf("local: %d more calls were admitted after 2 by one of three gateways with a limit of 12, want 2", n)
 	}
 	if n := admitted("allow", 20); n != 20 {
 		t.Errorf("allow: %d of 20 calls were admitted", n)
@@ -127,13 +129,52 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 	for policy, p := range gateways {
 		f.redis.sh(`redis-cli -p $PORT FLUSHALL`)
 		poll(t, 2*time.Second, "a call that Redis admits", func() bool { return call(policy).Status == 200 })
-		if n := admitted(policy, 20); n != 4 {
-			t.Errorf("%s: %d more calls of a limit of 5 were admitted by the new Redis after 1", policy, n)
+		if n := admitted(policy, 20); n != 11 {
+			t.Errorf("%s: %d more calls of a limit of 12 were admitted by the new Redis after 1", policy, n)
 		}
 		if lines := p.logged(`"logger":"llm_gateway.stores.redis"`); len(lines) > 2 {
 			t.Errorf("%s: %d lines about it: %v", policy, len(lines), lines)
 		}
+		if lines := p.logged("call failed"); len(lines) > 0 {
+			t.Errorf("%s: %d lines about calls that were refused: %s", policy, len(lines), lines[0])
+		}
 	}
+}
+
+// Without Redis, gateways that knew of each other admit together what one limit allows, and what they have admitted before counts.
+func TestFleetDividesALimitWithoutRedis(t *testing.T) {
+	f := newFleet(t, nil)
+	f.store = "timeout 1s"
+	members := f.joinMany(3)
+	key := members[0].newKey(map[string]any{"name": "divided", "limits": []string{"30/1h"}})
+	admitted := func(p *process, calls int) (n int) {
+		for range calls {
+			if p.do("GET", "/v1/models", key, "").Status == 200 {
+				n++
+			}
+		}
+		return n
+	}
+	for i, before := range []int{4, 1, 1} {
+		if n := admitted(members[i], before); n != before {
+			t.Fatalf("gateway %d: %d of %d calls were admitted by Redis", i, n, before)
+		}
+	}
+	for _, p := range members {
+		p.awaitFleetOf(3)
+	}
+	f.redis.kill()
+	for i, want := range []int{6, 9, 9} {
+		if n := admitted(members[i], 40); n != want {
+			t.Errorf("gateway %d admitted %d more, want %d", i, n, want)
+		}
+	}
+}
+
+// awaitFleetOf waits until a gateway knows how many there are.
+func (p *process) awaitFleetOf(size int) {
+	p.t.Helper()
+	poll(p.t, 20*time.Second, "the gateway to know how many there are", func() bool { return p.metric("gateway_fleet_size") == strconv.Itoa(size) })
 }
 
 // Case 31: a gateway starts without Redis and joins it when it comes.
