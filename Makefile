@@ -6,7 +6,7 @@ export GATEWAY_DATA
 LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
 SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
 
-.PHONY: help run build test unit race sdk dashboards e2e-llm load-test faults fuzz bench lint cover clean
+.PHONY: help run build test unit race valkey sdk dashboards e2e-llm load-test faults fuzz bench lint cover clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,9 @@ unit: ## the Go tests, without the race detector
 
 race: ## the Go tests, with the race detector
 	CGO_ENABLED=1 go test -race ./...
+
+valkey: ## the Redis store's tests, on Valkey
+	./e2e/run-valkey.sh
 
 sdk: bin/caddy ## the official OpenAI SDKs, Python and Node, against bin/caddy
 	./e2e/run-sdk.sh

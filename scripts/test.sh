@@ -51,6 +51,9 @@ CGO_ENABLED=0 make --no-print-directory build
 
 export GATEWAY_BIN=$PWD/bin/caddy
 
+step 'Valkey in the place of Redis'
+./e2e/run-valkey.sh
+
 step 'official SDKs'
 ./e2e/run-sdk.sh
 

@@ -139,6 +139,15 @@ func TestAHitInTheFirstLevelAsksRedisNothingAndAMissAsksOnce(t *testing.T) {
 	withFirstLevel(t, a, b)
 	key := gateway.AnswerKey{1}
 	putAnswer(t, a, key, anAnswer("shared"))
+	// Once the news of a later change is here, so is all that was ever said of the first.
+	later := gateway.AnswerKey{3}
+	putAnswer(t, a, later, anAnswer("later"))
+	bringNear(t, a, later, "later")
+	bringNear(t, b, later, "later")
+	if err := server.Del(t.Context(), answerName(later)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, forgottenWithin, "the news", func() bool { return !near(a, later) && !near(b, later) })
 	bringNear(t, a, key, "shared")
 	bringNear(t, b, key, "shared")
 	for _, test := range []struct {

@@ -258,7 +258,7 @@ func TestTheFirstLevelComesToAgreeWithRedisWhateverHappensAtOnce(t *testing.T) {
 
 func TestWithoutTheRightToBeToldAGatewayAsksEachTimeAndSaysSoOnce(t *testing.T) {
 	server := redistest.Start(t)
-	if err := server.Do(t.Context(), "ACL", "SETUSER", "gw", "on", ">secret", "~cache:*", "&cache:*", "+@all", "-client|tracking").Err(); err != nil {
+	if err := server.Do(t.Context(), "ACL", "SETUSER", "gw", "on", ">secret", "~cache:*", "resetchannels", "&cache:*", "+@all", "-client|tracking").Err(); err != nil {
 		t.Fatalf("making a user: %v", err)
 	}
 	core, logs := observer.New(zap.WarnLevel)

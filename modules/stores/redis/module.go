@@ -36,8 +36,8 @@ type Store struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 	// PoolSize bounds the connections to each node. Default: ten for each CPU.
 	PoolSize int64 `json:"pool_size,omitempty"`
-	// OnError is what decides on limits while Redis does not answer: local (each gateway for itself, beginning with what it has
-	// admitted), allow or deny. Default: local.
+	// OnError is what decides on limits while Redis does not answer: local (each gateway for itself on its share of each limit, beginning
+	// with what it has admitted), allow or deny. Default: local.
 	OnError Policy `json:"on_error,omitempty"`
 	// L1Size bounds the answers that are kept in the process too, in bytes. Default: 64 MiB.
 	L1Size int64 `json:"l1_size,omitempty"`

@@ -28,7 +28,7 @@ func StartSentinels(t testing.TB) *Sentinels {
 	t.Helper()
 	s := &Sentinels{Master: Start(t, "--repl-diskless-sync-delay", "0")}
 	host, port, _ := net.SplitHostPort(s.Master.Address)
-	s.Replica = Start(t, "--replicaof", host+" "+port)
+	s.Replica = Start(t, "--replicaof", host, port)
 	await(t, "the replica to follow", func() bool {
 		role, err := s.Replica.Do(context.Background(), "ROLE").Slice()
 		return err == nil && len(role) > 3 && role[3] == "connected"
