@@ -32,9 +32,9 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate --to <postgres URL> [--from <SQLite file>]",
 		Short: "Copies the embedded database to PostgreSQL",
-		Long: `Copies all keys, the hash of the admin credential, the usage and the request log
-from the embedded SQLite database to PostgreSQL, whose tables are made where they
-are missing. Usage is copied only where PostgreSQL has none yet, since it adds up.
+		Long: `Copies all teams and keys, the hash of the admin credential, the usage and the
+request log from the embedded SQLite database to PostgreSQL, whose tables are made
+where they are missing. Usage is copied only where PostgreSQL has none yet, since it adds up.
 
 Stop the gateways first: what they change while the copy runs, or after it, stays
 behind. A copy that was interrupted can be run again: what PostgreSQL has already
@@ -85,6 +85,7 @@ func migrate(cmd *cobra.Command, from, to string) error {
 	if err != nil {
 		return fmt.Errorf("after %d keys: %w; run it again to go on", done.Created+done.Present, err)
 	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%d teams copied, %d were there already\n", done.Teams, done.TeamsPresent)
 	fmt.Fprintf(cmd.OutOrStdout(), "%d keys copied, %d were there already\n", done.Created, done.Present)
 	if err := migrateLedger(cmd, source, target); err != nil {
 		return fmt.Errorf("copying the ledger: %w; run it again to go on", err)

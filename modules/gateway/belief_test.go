@@ -48,7 +48,7 @@ func (o *outage) lose() {
 		b.latest = o.clock
 	}
 	o.fed = false
-	o.feed.lost(errBroken)
+	o.feed.Lost(errBroken)
 }
 
 func (o *outage) wait(d time.Duration) { o.clock = o.clock.Add(d) }
@@ -94,7 +94,7 @@ func (o *outage) change(t *rapid.T, b *belief, here bool) {
 	}
 	if o.fed {
 		b.heard()
-		o.feed.changed(b.id)
+		o.feed.Key(b.id)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestAGatewayBelievesNothingThatItMayNot(t *testing.T) {
 					t.Skip("it is there")
 				}
 				o.fed, o.heard = true, o.clock
-				o.feed.reset()
+				o.feed.Reset()
 			},
 			"lose or regain the store": func(t *rapid.T) {
 				o.become(rapid.SampledFrom([]reach{answering, answering, refusing, late}).Draw(t, "mode"))

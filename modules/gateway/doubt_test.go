@@ -103,7 +103,7 @@ func TestAKeyThatWasNotUsedBetweenTwoLossesGoesOnWorking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFollower(t.Context())
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		_, secret := f.createElsewhere(t.Context())
 		find := func() error { _, err := f.Find(t.Context(), secret); return err }
 		if err := find(); err != nil {
@@ -111,13 +111,13 @@ func TestAKeyThatWasNotUsedBetweenTwoLossesGoesOnWorking(t *testing.T) {
 		}
 		for range 3 {
 			f.store.become(refusing)
-			f.feed.lost(errBroken)
+			f.feed.Lost(errBroken)
 			time.Sleep(time.Hour)
 			f.store.become(answering)
-			f.feed.reset()
+			f.feed.Reset()
 		}
 		f.store.become(refusing)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		time.Sleep(time.Hour)
 		for range 3 {
 			if err := find(); err != nil {
@@ -128,7 +128,7 @@ func TestAKeyThatWasNotUsedBetweenTwoLossesGoesOnWorking(t *testing.T) {
 			t.Errorf("the log says %d times that keys are taken as they were last known", told)
 		}
 		f.store.become(answering)
-		f.feed.reset()
+		f.feed.Reset()
 		for range 3 {
 			if err := find(); err != nil {
 				t.Error(err)
@@ -152,14 +152,14 @@ func TestWhatBecameOfAKeyDuringALossHoldsAsTheFeedReturns(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFollower(t.Context())
 				defer f.end()
-				f.feed.reset()
+				f.feed.Reset()
 				id, secret := f.createElsewhere(t.Context())
 				find := func() error { _, err := f.Find(t.Context(), secret); return err }
 				if err := find(); err != nil {
 					t.Fatal(err)
 				}
 				f.store.become(refusing)
-				f.feed.lost(errBroken)
+				f.feed.Lost(errBroken)
 				if err := change(f, id); err != nil {
 					t.Fatal(err)
 				}
@@ -168,12 +168,12 @@ func TestWhatBecameOfAKeyDuringALossHoldsAsTheFeedReturns(t *testing.T) {
 					t.Errorf("while the store was away the key got %v", err)
 				}
 				f.store.become(answering)
-				f.feed.reset()
+				f.feed.Reset()
 				if err := find(); !errors.Is(err, ErrKeyNotFound) {
 					t.Errorf("the key got %v", err)
 				}
 				f.store.become(refusing)
-				f.feed.lost(errBroken)
+				f.feed.Lost(errBroken)
 				time.Sleep(time.Second)
 				if err := find(); err == nil {
 					t.Error("the key works again as the store is away again")
@@ -188,14 +188,14 @@ func TestALookupThatHangsDoesNotSpeakForTheTimeAfterTheFeedReturned(t *testing.T
 		f := newFollower(t.Context())
 		defer time.Sleep(lookupTimeout) // a lookup that hangs ends, too
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		id, secret := f.createElsewhere(t.Context())
 		find := func() error { _, err := f.Find(t.Context(), secret); return err }
 		if err := find(); err != nil {
 			t.Fatal(err)
 		}
 		f.store.become(hanging)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		f.revokeElsewhere(t.Context(), id)
 		time.Sleep(time.Second)
 
@@ -207,7 +207,7 @@ func TestALookupThatHangsDoesNotSpeakForTheTimeAfterTheFeedReturned(t *testing.T
 		})
 		synctest.Wait()
 		f.store.become(answering)
-		f.feed.reset()
+		f.feed.Reset()
 		if err := find(); !errors.Is(err, ErrKeyNotFound) {
 			t.Errorf("the revoked key got %v", err)
 		}
@@ -223,16 +223,16 @@ func TestWhatAStoreSaysThatAnswersAgainHoldsWithinASecond(t *testing.T) {
 		f := newFollower(t.Context())
 		defer time.Sleep(lookupTimeout) // a lookup that hangs ends, too
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		id, secret := f.createElsewhere(t.Context())
 		find := func() error { _, err := f.Find(t.Context(), secret); return err }
 		if err := find(); err != nil {
 			t.Fatal(err)
 		}
 		f.store.become(hanging)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		f.revokeElsewhere(t.Context(), id)
-		f.feed.reset()
+		f.feed.Reset()
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
 			if err := find(); err != nil {
@@ -253,15 +253,15 @@ func TestAKeyThatIsKnownToHaveChangedIsNotBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFollower(t.Context())
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		id, secret := f.createElsewhere(t.Context())
 		if _, err := f.Find(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}
 		f.revokeElsewhere(t.Context(), id)
-		f.feed.changed(id)
+		f.feed.Key(id)
 		f.store.become(refusing)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		if _, err := f.Find(t.Context(), secret); !errors.Is(err, errBroken) {
 			t.Errorf("the revoked key got %v", err)
 		}
@@ -273,7 +273,7 @@ func TestAStoreThatHangsHoldsUpOneCallAtATime(t *testing.T) {
 		f := newFollower(t.Context())
 		defer time.Sleep(lookupTimeout) // lookups that hang end, too
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		var secrets []string
 		for range 20 {
 			_, secret := f.createElsewhere(t.Context())
@@ -283,7 +283,7 @@ func TestAStoreThatHangsHoldsUpOneCallAtATime(t *testing.T) {
 			}
 		}
 		f.store.become(hanging)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		time.Sleep(confirmEvery)
 		f.Find(t.Context(), secrets[0]) //nolint:errcheck // finds out that the store hangs
 		time.Sleep(confirmEvery)
@@ -318,7 +318,7 @@ func TestWhatWasLastKnownHoldsForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFollower(t.Context())
 		defer f.end()
-		f.feed.reset()
+		f.feed.Reset()
 		_, secret := f.createElsewhere(t.Context())
 		find := func() error { _, err := f.Find(t.Context(), secret); return err }
 		if err := find(); err != nil {
@@ -326,7 +326,7 @@ func TestWhatWasLastKnownHoldsForADay(t *testing.T) {
 		}
 		time.Sleep(48 * time.Hour) // no reason to doubt
 		f.store.become(refusing)
-		f.feed.lost(errBroken)
+		f.feed.Lost(errBroken)
 		time.Sleep(believedFor - 1)
 		if err := find(); err != nil {
 			t.Errorf("a moment before the day is over: %v", err)

@@ -55,8 +55,8 @@ func WellFormedKey(text string) bool {
 type Key struct {
 	ID       string    // public, e.g. "key_3f9a…"; safe to log
 	Name     string    // the operator's label
-	Team     string    // the team whose limits and cache it shares; may be empty
-	Limits   []Limit   // its own limits; both these and the route's apply
+	Team     string    // the team that it belongs to; may be empty
+	Limits   []Limit   // its own limits; these, its team's and the route's all apply
 	Models   []string  // models that it may use; empty means all
 	Active   bool      // false once revoked
 	Created  time.Time // UTC, to the second, as all times here
@@ -64,6 +64,8 @@ type Key struct {
 	LastUsed time.Time // to the minute; zero means never
 	// Retiring lists former secrets of a rotated key that still work.
 	Retiring []RetiringHash
+	// TeamRecord is the record of its team, which a store reads together with the key; nil where Team has none.
+	TeamRecord *Team
 }
 
 // RetiringHash is a secret that was rotated away and works until its time.
@@ -72,9 +74,9 @@ type RetiringHash struct {
 	Until time.Time
 }
 
-// Usable says whether the key works at the given time.
+// Usable says whether the key works at the given time. One of an inactive team does not.
 func (k *Key) Usable(now time.Time) bool {
-	return k.Active && (k.Expires.IsZero() || now.Before(k.Expires))
+	return k.Active && (k.Expires.IsZero() || now.Before(k.Expires)) && (k.TeamRecord == nil || k.TeamRecord.Active)
 }
 
 // MayUse says whether the key is allowed a model, by the name that clients ask for.
@@ -100,11 +102,13 @@ type KeyChange struct {
 	Expires *time.Time // the zero time removes the expiry
 }
 
-// KeyStore keeps keys durably. It is off the path of a call: a Keyring stands before it. Implementations
+// KeyStore keeps keys and teams durably. It is off the path of a call: a Keyring stands before it. Implementations
 // open lazily, on first use, so that a config can be validated without touching a disk or a network.
 // They are safe for concurrent use, and every method honours its context.
 type KeyStore interface {
-	// CreateKey stores a new key under the hash of its secret. ErrKeyExists where the hash or id is taken.
+	TeamStore
+
+	// CreateKey stores a new key under the hash of its secret. A team is told by its name; that it has a record is not asked for. ErrKeyExists where the hash or id is taken.
 	CreateKey(ctx context.Context, key *Key, hash KeyHash) error
 	// CreateFirstKey stores a new key where there is none at all, else it is ErrKeyExists. Of several that are stored at the same
 	// time, in however many processes, one is the first.

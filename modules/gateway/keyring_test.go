@@ -474,31 +474,35 @@ func BenchmarkFindKnownKey(b *testing.B) {
 
 // fakeFeed tells what the test has it tell.
 type fakeFeed struct {
-	changed func(string)
-	lost    func(error)
-	reset   func()
-	ready   chan struct{}
+	KeyListener
+	ready chan struct{}
 }
 
-func (f *fakeFeed) Changes(ctx context.Context, changed func(string), lost func(error), reset func()) error {
-	f.changed, f.lost, f.reset = changed, lost, reset
+func (f *fakeFeed) Changes(ctx context.Context, to KeyListener) error {
+	f.KeyListener = to
 	close(f.ready)
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func TestAChangeMadeElsewhereIsSeenThroughTheFeed(t *testing.T) {
-	store := newFakeKeys()
-	here, there := NewKeyring(store, "", zap.NewNop()), NewKeyring(store, "", zap.NewNop())
+// followed is the feed that a keyring follows until the test's end.
+func followed(t *testing.T, k *Keyring) *fakeFeed {
 	feed := &fakeFeed{ready: make(chan struct{})}
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		here.follow(ctx, feed)
+		k.follow(ctx, feed)
 	}()
-	defer func() { stop(); <-over }()
+	t.Cleanup(func() { stop(); <-over })
 	<-feed.ready
+	return feed
+}
+
+func TestAChangeMadeElsewhereIsSeenThroughTheFeed(t *testing.T) {
+	store := newFakeKeys()
+	here, there := NewKeyring(store, "", zap.NewNop()), NewKeyring(store, "", zap.NewNop())
+	feed := followed(t, here)
 
 	key, secret, err := there.Create(t.Context(), NewKey{Name: "a"})
 	if err != nil {
@@ -514,15 +518,15 @@ func TestAChangeMadeElsewhereIsSeenThroughTheFeed(t *testing.T) {
 	if err := find(); err != nil {
 		t.Errorf("before it is told of the change, the keyring knows the key: %v", err)
 	}
-	feed.changed(key.ID)
+	feed.Key(key.ID)
 	if err := find(); !errors.Is(err, ErrKeyNotFound) {
 		t.Errorf("after it was told: %v", err)
 	}
 	if _, err := there.Activate(t.Context(), key.ID); err != nil {
 		t.Fatal(err)
 	}
-	feed.lost(errors.New("gone"))
-	feed.reset()
+	feed.Lost(errors.New("gone"))
+	feed.Reset()
 	if err := find(); err != nil {
 		t.Errorf("after a loss everything is read again: %v", err)
 	}

@@ -16,6 +16,7 @@ type fakeKeys struct {
 
 	mu      sync.Mutex
 	keys    map[string]*Key
+	teams   map[string]*Team
 	hashes  map[KeyHash]fakeSecret
 	reads   int
 	touched []map[string]time.Time
@@ -33,7 +34,7 @@ type fakeSecret struct {
 var errBroken = errors.New("the disk is gone")
 
 func newFakeKeys() *fakeKeys {
-	return &fakeKeys{keys: make(map[string]*Key), hashes: make(map[KeyHash]fakeSecret)}
+	return &fakeKeys{keys: make(map[string]*Key), teams: make(map[string]*Team), hashes: make(map[KeyHash]fakeSecret)}
 }
 
 func (s *fakeKeys) failure() error {
@@ -88,7 +89,7 @@ func (s *fakeKeys) lookup(hash KeyHash, now time.Time) (*Key, error) {
 
 func (s *fakeKeys) keyOf(id string, now time.Time) *Key {
 	key := *s.keys[id]
-	key.Retiring = nil
+	key.Retiring, key.TeamRecord = nil, s.teams[key.Team]
 	for hash, secret := range s.hashes {
 		if secret.id == id && now.Before(secret.until) {
 			key.Retiring = append(key.Retiring, RetiringHash{Hash: hash, Until: secret.until})
@@ -113,6 +114,9 @@ func (s *fakeKeys) UpdateKey(_ context.Context, id string, change KeyChange) (*K
 	}
 	if change.Name != nil {
 		changed.Name = *change.Name
+	}
+	if change.Team != nil {
+		changed.Team = *change.Team
 	}
 	s.keys[id] = &changed
 	return &changed, s.failure()
@@ -151,6 +155,46 @@ func (s *fakeKeys) HashesOf(_ context.Context, id string) ([]KeyHash, error) {
 			}
 		}
 	}), nil
+}
+
+func (s *fakeKeys) CreateTeam(_ context.Context, team *Team) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := *team
+	s.teams[team.Name] = &made
+	return s.failure()
+}
+
+// TeamByName answers even where a change fails, as HashesOf does.
+func (s *fakeKeys) TeamByName(_ context.Context, name string) (*Team, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	team, ok := s.teams[name]
+	if !ok {
+		return nil, ErrTeamNotFound
+	}
+	return team, nil
+}
+
+func (s *fakeKeys) UpdateTeam(_ context.Context, name string, change TeamChange) (*Team, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := *s.teams[name]
+	if change.Limits != nil {
+		changed.Limits = *change.Limits
+	}
+	if change.Active != nil {
+		changed.Active = *change.Active
+	}
+	s.teams[name] = &changed
+	return &changed, s.failure()
+}
+
+func (s *fakeKeys) DeleteTeam(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.teams, name)
+	return s.failure()
 }
 
 func (s *fakeKeys) TouchKeys(_ context.Context, used map[string]time.Time) error {

@@ -154,12 +154,17 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 // change changes one key in a transaction, which is kept only if do returns no error, and which tells every
 // gateway as it is committed.
 func (s *Store) change(ctx context.Context, doing, id string, do func(context.Context, pgx.Tx) error) error {
+	return s.tell(ctx, doing, keyChannel, id, do)
+}
+
+// tell is change for whatever goes by a name, which it tells over a channel.
+func (s *Store) tell(ctx context.Context, doing, channel, name string, do func(context.Context, pgx.Tx) error) error {
 	return s.call(ctx, doing, func(ctx context.Context, pool *pgxpool.Pool) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 			if err := do(ctx, tx); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, id)
+			_, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, name)
 			return err
 		})
 	})

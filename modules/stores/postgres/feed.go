@@ -8,11 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
 const (
-	// channel carries the ids of keys that changed. Its name needs no quotes.
-	channel = "llm_gateway_keys"
+	// keyChannel carries the ids of keys that changed, and teamChannel the names of teams. Neither's own name needs quotes.
+	keyChannel  = "llm_gateway_keys"
+	teamChannel = "llm_gateway_teams"
 	// heartbeat is how long the feed stays silent before it asks whether the server is still there. A server that
 	// lost its power closes no connection.
 	heartbeat = time.Second
@@ -26,20 +29,20 @@ const (
 // Changes implements gateway.KeyFeed over LISTEN, on a connection beside the pool. A change arrives as soon as it is
 // committed. A server that closes the connection is noticed at once, one that falls silent within
 // heartbeat and connectTimeout; and one that is back is found within lastPause.
-func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(error), reset func()) error {
+func (s *Store) Changes(ctx context.Context, to gateway.KeyListener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.life, func() { cancel(errClosed) })()
 
 	pause, silent := firstPause, false
 	for {
-		err := s.listen(ctx, changed, func() {
+		err := s.listen(ctx, to, func() {
 			if silent {
 				s.renew()
 			}
 			pause, silent = firstPause, false
 			s.reachable.Store(true)
-			reset()
+			to.Reset()
 		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -47,7 +50,7 @@ func (s *Store) Changes(ctx context.Context, changed func(id string), lost func(
 		if !silent {
 			silent = true
 			s.reachable.Store(false)
-			lost(err)
+			to.Lost(err)
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)): // gateways that lost one server do not return in step
@@ -66,37 +69,41 @@ func (s *Store) renew() {
 }
 
 // listen reports changes over one connection until it breaks.
-func (s *Store) listen(ctx context.Context, changed func(id string), begun func()) error {
+func (s *Store) listen(ctx context.Context, to gateway.KeyListener, begun func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.config.ConnConfig.Copy())
 	if err != nil {
 		return fmt.Errorf("connecting to listen for changes of keys: %w", err)
 	}
 	defer leave(ctx, conn)
-	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+	if _, err := conn.Exec(ctx, `LISTEN `+keyChannel+`; LISTEN `+teamChannel); err != nil {
 		return fmt.Errorf("listening for changes of keys: %w", err)
 	}
 	begun()
 	for {
-		id, err := next(ctx, conn)
+		news, err := next(ctx, conn)
 		if err != nil {
 			return fmt.Errorf("waiting for changes of keys: %w", err)
 		}
-		changed(id)
+		if news.Channel == teamChannel {
+			to.Team(news.Payload)
+		} else {
+			to.Key(news.Payload)
+		}
 	}
 }
 
 // next waits for the next change as long as the server answers.
-func next(ctx context.Context, conn *pgx.Conn) (id string, err error) {
+func next(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
 	for {
-		notification, err := wait(ctx, conn)
+		news, err := wait(ctx, conn)
 		if err == nil {
-			return notification.Payload, nil
+			return news, nil
 		}
 		if ctx.Err() != nil || !pgconn.Timeout(err) {
-			return "", err
+			return nil, err
 		}
 		if err := ping(ctx, conn); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 }

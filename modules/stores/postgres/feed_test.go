@@ -33,15 +33,17 @@ func follow(t *testing.T, store *Store) *follower {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f.end <- store.Changes(ctx,
-			func(id string) { f.told <- id },
-			func(err error) {
+		f.end <- store.Changes(ctx, gateway.KeyListener{
+			Key:  func(id string) { f.told <- id },
+			Team: func(name string) { f.told <- "team " + name },
+			Lost: func(err error) {
 				if err == nil || strings.Contains(err.Error(), password) {
 					t.Errorf("lost with error %v", err)
 				}
 				f.told <- wasLost
 			},
-			func() { f.told <- wasReset })
+			Reset: func() { f.told <- wasReset },
+		})
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return f
@@ -86,11 +88,28 @@ func TestEveryChangeReachesOtherGateways(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed.expect(key.ID, time.Second)
+
+	for i, change := range []func() error{
+		func() error { return here.CreateTeam(t.Context(), &gateway.Team{Name: "red", Active: true}) },
+		func() error {
+			_, err := here.UpdateTeam(t.Context(), "red", gateway.TeamChange{Active: new(false)})
+			return err
+		},
+		func() error { return here.DeleteTeam(t.Context(), "red") },
+	} {
+		if err := change(); err != nil {
+			t.Fatalf("change %d of a team: %v", i, err)
+		}
+		feed.expect("team red", time.Second)
+	}
 }
 
 func TestWhatChangesNothingTellsNothing(t *testing.T) {
 	store := newStore(t)
 	key, hash := createKey(t, store)
+	if err := store.CreateTeam(t.Context(), &gateway.Team{Name: key.Team}); err != nil {
+		t.Fatal(err)
+	}
 	feed := follow(t, store)
 	feed.expect(wasReset, 10*time.Second)
 
@@ -104,6 +123,12 @@ func TestWhatChangesNothingTellsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := store.DeleteKey(t.Context(), "key_3"); !errors.Is(err, gateway.ErrKeyNotFound) {
+		t.Fatal(err)
+	}
+	if err := store.CreateTeam(t.Context(), &gateway.Team{Name: key.Team}); !errors.Is(err, gateway.ErrTeamExists) {
+		t.Fatal(err)
+	}
+	if err := store.DeleteTeam(t.Context(), key.Team); !errors.Is(err, gateway.ErrTeamInUse) {
 		t.Fatal(err)
 	}
 	last, _ := createKey(t, store)

@@ -13,6 +13,8 @@ type Source interface {
 	// Export calls yield with every key in order of creation, its retiring secrets with time left included, and
 	// with the hash of its current secret. An error of yield ends it and is returned.
 	Export(ctx context.Context, yield func(key *gateway.Key, current gateway.KeyHash) error) error
+	// ListTeams is gateway.KeyStore's.
+	ListTeams(ctx context.Context, after string, limit int) ([]*gateway.Team, error)
 	// AdminHash is gateway.KeyStore's.
 	AdminHash(ctx context.Context) (gateway.KeyHash, bool, error)
 }
@@ -23,16 +25,21 @@ type Imported struct {
 	Present int // keys that were here before, which stay as they are
 	// Taken lists keys that were not copied since a secret of theirs belongs to another key here.
 	Taken []string
+	// Teams are the records of teams that were copied, and TeamsPresent those that were here before.
+	Teams, TeamsPresent int
 	// Admin tells whether the hash of the admin credential was copied. One that was here before stays.
 	Admin bool
 }
 
-// Import copies all keys of another store, and the hash of its admin credential. What is here already stays as it
-// is, so an import that was interrupted can be run again. Progress is called after each key.
+// Import copies all teams and keys of another store, and the hash of its admin credential. What is here already stays
+// as it is, so an import that was interrupted can be run again. Progress is called after each key.
 //
 // On error, Imported tells how far it came.
 func (s *Store) Import(ctx context.Context, from Source, progress func(Imported)) (Imported, error) {
 	var done Imported
+	if err := s.importTeams(ctx, from, &done); err != nil { // before their keys, which so are never without their limits
+		return done, err
+	}
 	err := from.Export(ctx, func(key *gateway.Key, current gateway.KeyHash) error {
 		if err := s.importKey(ctx, key, current, &done); err != nil {
 			return fmt.Errorf("importing key %s: %w", key.ID, err)
@@ -49,6 +56,29 @@ func (s *Store) Import(ctx context.Context, from Source, progress func(Imported)
 	}
 	done.Admin, err = s.SetAdminHash(ctx, hash)
 	return done, err
+}
+
+// teamPage bounds the teams that an import holds in memory.
+const teamPage = 500
+
+func (s *Store) importTeams(ctx context.Context, from Source, done *Imported) error {
+	for after := ""; ; {
+		teams, err := from.ListTeams(ctx, after, teamPage)
+		if err != nil || len(teams) == 0 {
+			return err
+		}
+		for _, team := range teams {
+			switch err := s.CreateTeam(ctx, team); {
+			case err == nil:
+				done.Teams++
+			case errors.Is(err, gateway.ErrTeamExists):
+				done.TeamsPresent++
+			default:
+				return fmt.Errorf("importing team %s: %w", team.Name, err)
+			}
+			after = team.Name
+		}
+	}
 }
 
 func (s *Store) importKey(ctx context.Context, key *gateway.Key, current gateway.KeyHash, done *Imported) error {

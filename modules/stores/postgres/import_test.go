@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -23,6 +24,13 @@ func newSource(t *testing.T) *sqlite.Store {
 func fill(t *testing.T, source *sqlite.Store) map[gateway.KeyHash]string {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
+	for _, team := range []*gateway.Team{
+		{Name: "a", Limits: gateway.DefaultKeyLimits(), Active: true, Created: now}, {Name: "b", Created: now.Add(-time.Hour)},
+	} {
+		if err := source.CreateTeam(t.Context(), team); err != nil {
+			t.Fatal(err)
+		}
+	}
 	work := make(map[gateway.KeyHash]string)
 	for _, key := range []*gateway.Key{
 		{ID: "key_late", Name: "ci", Team: "a", Limits: gateway.DefaultKeyLimits(), Models: []string{"fast"}, Active: true, Created: now},
@@ -56,6 +64,21 @@ func sameKeys(t *testing.T, got, want gateway.KeyStore) {
 	}
 }
 
+func sameTeams(t *testing.T, got, want gateway.KeyStore) {
+	t.Helper()
+	gotTeams, err := got.ListTeams(t.Context(), "", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTeams, err := want.ListTeams(t.Context(), "", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(gotTeams, wantTeams) {
+		t.Errorf("got %d teams\n%+v\nwant %d\n%+v", len(gotTeams), gotTeams, len(wantTeams), wantTeams)
+	}
+}
+
 func TestImportCopiesEverything(t *testing.T) {
 	source, target := newSource(t), newStore(t)
 	work := fill(t, source)
@@ -65,12 +88,13 @@ func TestImportCopiesEverything(t *testing.T) {
 	}
 	var steps []int
 	done, err := target.Import(t.Context(), source, func(so Imported) { steps = append(steps, so.Created) })
-	if want := (Imported{Created: 3, Admin: true}); err != nil || !reflect.DeepEqual(done, want) {
+	if want := (Imported{Created: 3, Teams: 2, Admin: true}); err != nil || !reflect.DeepEqual(done, want) {
 		t.Fatalf("got %+v and error %v, want %+v", done, err, want)
 	}
 	if !slices.Equal(steps, []int{1, 2, 3}) {
 		t.Errorf("got progress %v", steps)
 	}
+	sameTeams(t, target, source)
 	sameKeys(t, target, source)
 	for hash, id := range work {
 		if key, err := target.KeyByHash(t.Context(), hash, time.Now()); err != nil || key.ID != id {
@@ -118,6 +142,9 @@ func TestImportLeavesWhatIsThere(t *testing.T) {
 	if _, err := target.UpdateKey(t.Context(), "key_b", gateway.KeyChange{Active: new(false)}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := target.UpdateTeam(t.Context(), "b", gateway.TeamChange{Active: new(true)}); err != nil {
+		t.Fatal(err)
+	}
 	hashes, err := source.HashesOf(t.Context(), "key_late")
 	if err != nil {
 		t.Fatal(err)
@@ -127,8 +154,8 @@ func TestImportLeavesWhatIsThere(t *testing.T) {
 	}
 
 	for _, want := range []Imported{
-		{Created: 1, Present: 1, Taken: []string{"key_late"}},
-		{Present: 2, Taken: []string{"key_late"}},
+		{Created: 1, Present: 1, Taken: []string{"key_late"}, TeamsPresent: 2},
+		{Present: 2, Taken: []string{"key_late"}, TeamsPresent: 2},
 	} {
 		if done, err := target.Import(t.Context(), source, func(Imported) {}); err != nil || !reflect.DeepEqual(done, want) {
 			t.Errorf("got %+v and error %v, want %+v", done, err, want)
@@ -136,6 +163,9 @@ func TestImportLeavesWhatIsThere(t *testing.T) {
 	}
 	if key, err := target.KeyByID(t.Context(), "key_b"); err != nil || key.Active {
 		t.Errorf("got %+v and error %v, want a key that stays revoked", key, err)
+	}
+	if team, err := target.TeamByName(t.Context(), "b"); err != nil || !team.Active {
+		t.Errorf("got %+v and error %v, want a team that stays active", team, err)
 	}
 	if got, _, err := target.AdminHash(t.Context()); err != nil || got != admin {
 		t.Errorf("got admin hash %x and error %v, want %x", got, err, admin)
@@ -172,7 +202,7 @@ func TestImportIsOfOneMoment(t *testing.T) {
 	}
 }
 
-// More keys than an export holds in memory at once.
+// More keys and teams than are held in memory at once.
 func TestImportGoesThroughPages(t *testing.T) {
 	source, target := newSource(t), newStore(t)
 	now := time.Now().UTC().Truncate(time.Second)
@@ -182,9 +212,16 @@ func TestImportGoesThroughPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if done, err := target.Import(t.Context(), source, func(Imported) {}); err != nil || done.Created != 1001 {
+	for i := range teamPage + 1 {
+		if err := source.CreateTeam(t.Context(), &gateway.Team{Name: fmt.Sprint("team-", i), Created: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done, err := target.Import(t.Context(), source, func(Imported) {})
+	if err != nil || done.Created != 1001 || done.Teams != teamPage+1 {
 		t.Fatalf("got %+v and error %v", done, err)
 	}
+	sameTeams(t, target, source)
 	sameKeys(t, target, source)
 }
 

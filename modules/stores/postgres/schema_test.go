@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,22 +17,30 @@ import (
 
 // Schemas are meant to differ where the databases do and nowhere else.
 func TestSchemaIsSQLites(t *testing.T) {
-	theirs, err := os.ReadFile("../sqlite/schema/0001_keys.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours, err := schemaFiles.ReadFile("schema/0001_keys.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, want, _ := strings.Cut(string(theirs), "CREATE")
-	want = strings.NewReplacer(
+	differences := strings.NewReplacer(
 		"BLOB", "BYTEA",
 		"seq INTEGER PRIMARY KEY", "seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-	).Replace(strings.Join(strings.Fields(want), " "))
-	_, got, _ := strings.Cut(string(ours), "CREATE")
-	if got = strings.Join(strings.Fields(got), " "); got != want {
-		t.Errorf("got schema\n%s\nwant\n%s", got, want)
+		" WITHOUT ROWID", "",
+	)
+	files, err := schemaFiles.ReadDir("schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		theirs, err := os.ReadFile("../sqlite/schema/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := schemaFiles.ReadFile("schema/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, want, _ := strings.Cut(string(theirs), "CREATE")
+		want = differences.Replace(strings.Join(strings.Fields(want), " "))
+		_, got, _ := strings.Cut(string(ours), "CREATE")
+		if got = strings.Join(strings.Fields(got), " "); got != want {
+			t.Errorf("%s: got schema\n%s\nwant\n%s", file.Name(), got, want)
+		}
 	}
 }
 
@@ -125,6 +134,35 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// A database of the release that had no teams opens with its keys, which name theirs.
+func TestSchemaWithoutTeamsIsBroughtUpToDate(t *testing.T) {
+	store := newStore(t)
+	url := store.config.ConnString()
+	db := stdlib.OpenDB(*store.config.ConnConfig)
+	defer db.Close()
+	steps, err := migrations(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := steps.UpTo(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, url, `INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
+		VALUES ('key_old', 'ci', 'red', '[{"kind":"requests","n":1000,"window":3600}]', '[]', true, 1700000000, 0, 0)`)
+	execute(t, url, `INSERT INTO secrets (hash, key_id) VALUES (sha256('old'), 'key_old')`)
+
+	key, err := store.KeyByHash(t.Context(), gateway.HashKey("old"), time.Now())
+	if err != nil || key.ID != "key_old" || key.Team != "red" || key.TeamRecord != nil || !key.Usable(time.Now()) {
+		t.Fatalf("got %+v and error %v", key, err)
+	}
+	if err := store.CreateTeam(t.Context(), &gateway.Team{Name: "red", Limits: gateway.DefaultKeyLimits(), Active: true}); err != nil {
+		t.Fatal(err)
+	}
+	if key, err = store.KeyByID(t.Context(), "key_old"); err != nil || key.TeamRecord == nil {
+		t.Errorf("got %+v and error %v, want it with its team", key, err)
+	}
+}
+
 func TestFailedMigrationIsTriedAgain(t *testing.T) {
 	store := newStore(t)
 	url := store.config.ConnString()
@@ -141,7 +179,8 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 	createKey(t, store)
 	url := store.config.ConnString()
 	execute(t, url, `INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
-		SELECT 'key_' || n, '', '', '[]', '[]', true, n, 0, 0 FROM generate_series(1, 20000) n`)
+		SELECT 'key_' || n, '', n, '[]', '[]', true, n, 0, 0 FROM generate_series(1, 20000) n`)
+	execute(t, url, `INSERT INTO teams (name, limits, active, created) SELECT n, '[]', true, n FROM generate_series(1, 20000) n`)
 	execute(t, url, `INSERT INTO secrets (hash, key_id) SELECT sha256(id::bytea), id FROM keys WHERE created <= 20000`)
 	execute(t, url, `ANALYZE`)
 	conn := connect(t, url)
@@ -154,6 +193,8 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 		"by id":      {sqlrow.SelectKeyByID, []any{int64(1), "key_1"}},
 		"page after": {sqlrow.SelectPageAfter, []any{int64(1), 10, "key_1"}},
 		"hashes":     {sqlrow.SelectHashes, []any{"key_1"}},
+		"team":       {sqlrow.SelectTeam, []any{"1"}},
+		"used team":  {sqlrow.TeamInUse, []any{"1", int64(1)}},
 	} {
 		rows, err := conn.Query(t.Context(), "EXPLAIN "+query.text, query.args...)
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 const (
@@ -85,7 +86,7 @@ func (s *Store) call(ctx context.Context, doing string, do func(context.Context,
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err = do(ctx, pool)
-	if err == nil || errors.Is(err, gateway.ErrKeyNotFound) || errors.Is(err, gateway.ErrKeyExists) {
+	if sqlrow.Answered(err) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", doing, classify(err))

@@ -51,6 +51,9 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 		"by hash":    {sqlrow.SelectKeyByHash, []any{int64(1), hash[:]}},
 		"by id":      {sqlrow.SelectKeyByID, []any{int64(1), "key_1"}},
 		"page after": {sqlrow.SelectPageAfter, []any{int64(1), 10, "key_1"}},
+		"team":       {sqlrow.SelectTeam, []any{"red"}},
+		"teams":      {selectTeams, []any{"red", 10}},
+		"used team":  {sqlrow.TeamInUse, []any{"red", int64(1)}},
 	} {
 		rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query.text, query.args...)
 		if err != nil {
@@ -63,7 +66,7 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The page itself, at most as many keys as were asked for, is walked through.
-			if strings.HasPrefix(step, "SCAN") && step != "SCAN k" {
+			if strings.HasPrefix(step, "SCAN") && step != "SCAN k" && step != "SCAN CONSTANT ROW" {
 				t.Errorf("%s: reads a whole table: %s", name, step)
 			}
 			if name != "page after" && strings.Contains(step, "TEMP B-TREE") {
@@ -73,6 +76,39 @@ func TestLookupsUseIndexesOnly(t *testing.T) {
 		if err := rows.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A file of the release that had no teams opens with its keys, which name theirs.
+func TestSchemaWithoutTeamsIsBroughtUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	old, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := newHash()
+	for _, statements := range []string{migrations[0], migrations[1], `PRAGMA user_version = 2`,
+		`INSERT INTO keys (id, name, team, limits, models, active, created, expires, last_used)
+			VALUES ('key_old', 'ci', 'red', '[{"kind":"requests","n":1000,"window":3600}]', '[]', true, 1700000000, 0, 0)`,
+		fmt.Sprintf(`INSERT INTO secrets (hash, key_id) VALUES (x'%x', 'key_old')`, hash)} {
+		if _, err := old.ExecContext(t.Context(), statements); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	store := openStore(t, path)
+	key, err := store.KeyByHash(t.Context(), hash, time.Now())
+	if err != nil || key.ID != "key_old" || key.Team != "red" || key.TeamRecord != nil || !key.Usable(time.Now()) {
+		t.Fatalf("got %+v and error %v", key, err)
+	}
+	if err := store.CreateTeam(t.Context(), &gateway.Team{Name: "red", Limits: gateway.DefaultKeyLimits(), Active: true}); err != nil {
+		t.Fatal(err)
+	}
+	if key, err = store.KeyByID(t.Context(), "key_old"); err != nil || key.TeamRecord == nil {
+		t.Errorf("got %+v and error %v, want it with its team", key, err)
 	}
 }
 
@@ -136,6 +172,7 @@ func TestDamagedColumnIsAnError(t *testing.T) {
 	for name, damage := range map[string]string{
 		"limits":        `UPDATE keys SET limits = '[{"kind":'`,
 		"models":        `UPDATE keys SET models = '{}'`,
+		"team's limits": `INSERT INTO teams SELECT team, '{', true, 0 FROM keys`,
 		"retiring hash": `PRAGMA ignore_check_constraints = ON; UPDATE secrets SET hash = x'00' WHERE until IS NOT NULL`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 var errClosed = errors.New("key store is closed")
@@ -92,7 +93,7 @@ func (s *Store) database(ctx context.Context) (*database, error) {
 
 // annotate says what was being done when an error came up. The errors that the contract names pass as they are.
 func annotate(doing string, err error) error {
-	if err == nil || errors.Is(err, gateway.ErrKeyNotFound) || errors.Is(err, gateway.ErrKeyExists) {
+	if sqlrow.Answered(err) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", doing, err)

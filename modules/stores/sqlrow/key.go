@@ -1,31 +1,35 @@
 package sqlrow
 
 import (
+	"errors"
+
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-// A key comes as one row per retiring secret with time left at $1, or as a single row where it has none.
+// A key comes as one row per retiring secret with time left at $1, or as a single row where it has none. Each row has the
+// record of the key's team, or NULL where there is none.
 const (
-	keyColumns = `SELECT k.id, k.name, k.team, k.limits, k.models, k.active, k.created, k.expires, k.last_used, r.hash, r.until `
+	keyColumns = `SELECT k.id, k.name, k.team, k.limits, k.models, k.active, k.created, k.expires, k.last_used,
+		t.limits, t.active, t.created, r.hash, r.until `
 
-	withRetiring = ` LEFT JOIN secrets r ON r.key_id = k.id AND r.until > $1 `
+	withTeamAndRetiring = ` LEFT JOIN teams t ON t.name = k.team LEFT JOIN secrets r ON r.key_id = k.id AND r.until > $1 `
 
 	// SelectKeyByHash finds the key that has a secret with the hash $2 that works.
-	SelectKeyByHash = keyColumns + `FROM secrets s JOIN keys k ON k.id = s.key_id` + withRetiring +
+	SelectKeyByHash = keyColumns + `FROM secrets s JOIN keys k ON k.id = s.key_id` + withTeamAndRetiring +
 		`WHERE s.hash = $2 AND (s.until IS NULL OR s.until > $1) ORDER BY r.until, r.hash`
 
 	// SelectKeyByID finds the key with the id $2.
-	SelectKeyByID = keyColumns + `FROM keys k` + withRetiring + `WHERE k.id = $2 ORDER BY r.until, r.hash`
+	SelectKeyByID = keyColumns + `FROM keys k` + withTeamAndRetiring + `WHERE k.id = $2 ORDER BY r.until, r.hash`
 
 	// SelectFirstPage lists the first $2 keys in order of creation.
 	SelectFirstPage = keyColumns +
-		`FROM (SELECT * FROM keys ORDER BY created, seq LIMIT $2) k` + withRetiring +
+		`FROM (SELECT * FROM keys ORDER BY created, seq LIMIT $2) k` + withTeamAndRetiring +
 		`ORDER BY k.created, k.seq, r.until, r.hash`
 
 	// SelectPageAfter lists $2 keys in order of creation, from the one that follows the key with the id $3.
 	SelectPageAfter = keyColumns +
 		`FROM (SELECT * FROM keys WHERE (created, seq) > (SELECT created, seq FROM keys WHERE id = $3)
-			ORDER BY created, seq LIMIT $2) k` + withRetiring +
+			ORDER BY created, seq LIMIT $2) k` + withTeamAndRetiring +
 		`ORDER BY k.created, k.seq, r.until, r.hash`
 
 	// CountKeys counts all keys.
@@ -109,10 +113,12 @@ func Keys(rows Rows) ([]*gateway.Key, error) {
 	var keys []*gateway.Key
 	for rows.Next() {
 		var key gateway.Key
-		var limits, models, hash []byte
+		var limits, models, teamLimits, hash []byte
 		var created, expires, lastUsed int64
-		var until *int64
-		err := rows.Scan(&key.ID, &key.Name, &key.Team, &limits, &models, &key.Active, &created, &expires, &lastUsed, &hash, &until)
+		var teamActive *bool
+		var teamCreated, until *int64
+		err := rows.Scan(&key.ID, &key.Name, &key.Team, &limits, &models, &key.Active, &created, &expires, &lastUsed,
+			&teamLimits, &teamActive, &teamCreated, &hash, &until)
 		if err != nil {
 			return nil, err
 		}
@@ -122,6 +128,11 @@ func Keys(rows Rows) ([]*gateway.Key, error) {
 			}
 			if key.Models, err = DecodeModels(models); err != nil {
 				return nil, err
+			}
+			if teamActive != nil && teamCreated != nil {
+				if key.TeamRecord, err = team(key.Team, teamLimits, *teamActive, *teamCreated); err != nil {
+					return nil, err
+				}
 			}
 			key.Created, key.Expires, key.LastUsed = Instant(created), Instant(expires), Instant(lastUsed)
 			keys = append(keys, &key)
@@ -172,4 +183,15 @@ func Hashes(rows Rows) ([]gateway.KeyHash, error) {
 		return nil, gateway.ErrKeyNotFound
 	}
 	return hashes, nil
+}
+
+// Answered says whether an error is nil or one that gateway.KeyStore promises, and so tells of the data, not of the database.
+func Answered(err error) bool {
+	for _, promised := range []error{nil, gateway.ErrKeyNotFound, gateway.ErrKeyExists,
+		gateway.ErrTeamNotFound, gateway.ErrTeamExists, gateway.ErrTeamInUse} {
+		if errors.Is(err, promised) {
+			return true
+		}
+	}
+	return false
 }

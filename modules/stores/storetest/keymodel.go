@@ -26,6 +26,9 @@ var keyLimits = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) gateway.Limit {
 	return limit
 }), 0, 4)
 
+// teamNames are those that have a record now and then.
+var teamNames = []string{"red", "blue", "Blue"}
+
 var keyModelNames = rapid.SliceOfN(keyTexts, 0, 4)
 
 // keyTime draws a time to the given unit, or the zero time.
@@ -42,7 +45,7 @@ func drawKey(t *rapid.T) *gateway.Key {
 	return &gateway.Key{
 		ID:       newKeyID(),
 		Name:     keyTexts.Draw(t, "name"),
-		Team:     keyTexts.Draw(t, "team"),
+		Team:     rapid.OneOf(rapid.SampledFrom(teamNames), keyTexts).Draw(t, "team"),
 		Limits:   keyLimits.Draw(t, "limits"),
 		Models:   keyModelNames.Draw(t, "models"),
 		Active:   rapid.Bool().Draw(t, "active"),
@@ -79,27 +82,36 @@ func (s *keySuite) roundTrip() {
 type keyModel struct {
 	*keySuite
 	keys  []*gateway.Key // in order of creation
+	teams map[string]*gateway.Team
 	owner map[gateway.KeyHash]*gateway.Key
 	gone  []gateway.KeyHash // lead nowhere since the last check
 }
 
 func (s *keySuite) agreesWithModel() {
 	rapid.Check(s.T, func(t *rapid.T) {
-		m := &keyModel{keySuite: s, owner: make(map[gateway.KeyHash]*gateway.Key)}
+		m := &keyModel{keySuite: s, owner: make(map[gateway.KeyHash]*gateway.Key), teams: make(map[string]*gateway.Team)}
 		t.Cleanup(func() {
 			for _, key := range m.keys {
 				if err := s.store.DeleteKey(s.Context(), key.ID); err != nil {
 					t.Errorf("deleting key: %v", err)
 				}
 			}
+			for name := range m.teams {
+				if err := s.store.DeleteTeam(s.Context(), name); err != nil {
+					t.Errorf("deleting team: %v", err)
+				}
+			}
 		})
 		t.Repeat(map[string]func(*rapid.T){
-			"create": m.create,
-			"update": m.update,
-			"rotate": m.rotate,
-			"delete": m.delete,
-			"touch":  m.touch,
-			"":       m.check,
+			"create":      m.create,
+			"update":      m.update,
+			"rotate":      m.rotate,
+			"delete":      m.delete,
+			"touch":       m.touch,
+			"create team": m.createTeam,
+			"update team": m.updateTeam,
+			"delete team": m.deleteTeam,
+			"":            m.check,
 		})
 	})
 }
@@ -121,6 +133,7 @@ func (m *keyModel) create(t *rapid.T) {
 	if err := m.store.CreateKey(m.Context(), key, hash); err != nil {
 		t.Fatalf("creating key: %v", err)
 	}
+	key.TeamRecord = m.teams[key.Team]
 	m.keys = append(m.keys, key)
 	slices.SortStableFunc(m.keys, func(a, b *gateway.Key) int { return a.Created.Compare(b.Created) })
 	m.owner[hash] = key
@@ -141,6 +154,7 @@ func (m *keyModel) update(t *rapid.T) {
 			field()
 		}
 	}
+	key.TeamRecord = m.teams[key.Team]
 	got, err := m.store.UpdateKey(m.Context(), key.ID, change)
 	if err != nil || !equalKeys(got, key) {
 		t.Fatalf("updating: got\n%+v and error %v, want\n%+v", got, err, key)
@@ -197,6 +211,7 @@ func (m *keyModel) touch(t *rapid.T) {
 }
 
 func (m *keyModel) check(t *rapid.T) {
+	m.checkTeams(t)
 	got, err := m.store.ListKeys(m.Context(), "", len(m.keys)+1)
 	if err != nil || !slices.EqualFunc(got, m.keys, equalKeys) {
 		t.Fatalf("listing: got\n%+v and error %v, want\n%+v", got, err, m.keys)

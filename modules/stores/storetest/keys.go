@@ -41,6 +41,13 @@ func Keys(t *testing.T, open func(t *testing.T) gateway.KeyStore) {
 		{"a first key is made only where there is none", (*keySuite).first},
 		{"of first keys that are made at once one is the first", (*keySuite).firstAtOnce},
 		{"concurrent creations all count and share no hash", (*keySuite).concurrent},
+		{"a created team is found and a taken name is refused", (*keySuite).teamCreated},
+		{"an unknown team is not found", (*keySuite).teamUnknown},
+		{"every field of a team survives", (*keySuite).teamRoundTrip},
+		{"teams are listed in order of the bytes of their names", (*keySuite).teamPages},
+		{"a change of a team touches only its own field", (*keySuite).teamChanges},
+		{"a key comes with the record of its team", (*keySuite).teamOfKey},
+		{"a team is deleted once none of its keys works", (*keySuite).teamDeleted},
 		{"any sequence of calls agrees with a model", (*keySuite).agreesWithModel},
 		{"a cancelled context ends every call", (*keySuite).cancelled},
 		{"a closed store answers nothing", (*keySuite).closed},
@@ -122,6 +129,10 @@ func comparableKey(key *gateway.Key) gateway.Key {
 	k.Limits = append([]gateway.Limit{}, k.Limits...)
 	k.Models = append([]string{}, k.Models...)
 	k.Retiring = append([]gateway.RetiringHash{}, k.Retiring...)
+	if k.TeamRecord != nil {
+		team := comparableTeam(k.TeamRecord)
+		k.TeamRecord = &team
+	}
 	slices.SortFunc(k.Retiring, func(a, b gateway.RetiringHash) int { return slices.Compare(a.Hash[:], b.Hash[:]) })
 	return k
 }
@@ -353,6 +364,11 @@ func (s *keySuite) calls(ctx context.Context) map[string]error {
 	_, errs["CountKeys"] = s.store.CountKeys(ctx)
 	_, _, errs["AdminHash"] = s.store.AdminHash(ctx)
 	_, errs["SetAdminHash"] = s.store.SetAdminHash(ctx, hash)
+	errs["CreateTeam"] = s.store.CreateTeam(ctx, &gateway.Team{Name: id, Created: s.now})
+	_, errs["TeamByName"] = s.store.TeamByName(ctx, id)
+	_, errs["ListTeams"] = s.store.ListTeams(ctx, "", 1)
+	_, errs["UpdateTeam"] = s.store.UpdateTeam(ctx, id, gateway.TeamChange{})
+	errs["DeleteTeam"] = s.store.DeleteTeam(ctx, id)
 	errs["Ping"] = s.store.Ping(ctx)
 	return errs
 }
@@ -378,7 +394,8 @@ func (s *keySuite) closed() {
 		}
 	}
 	for name, err := range s.calls(s.Context()) {
-		if err == nil || errors.Is(err, gateway.ErrKeyNotFound) || errors.Is(err, gateway.ErrKeyExists) {
+		if err == nil || errors.Is(err, gateway.ErrKeyNotFound) || errors.Is(err, gateway.ErrKeyExists) ||
+			errors.Is(err, gateway.ErrTeamNotFound) || errors.Is(err, gateway.ErrTeamExists) {
 			s.Errorf("%s of a closed store: got error %v, want one that says so", name, err)
 		}
 	}
