@@ -67,7 +67,7 @@ type Call struct {
 	Usage       dialect.Usage
 	UpstreamFor time.Duration // time spent waiting for providers
 	FirstToken  time.Duration // from Started to the first event, for streams; 0 where there was none
-	Limited     bool          // the key's own limits have been applied
+	Limited     bool          // the limits of the key and its team have been applied
 	Refused     bool          // a limit refused the call
 
 	body  *body

@@ -32,7 +32,7 @@ type Claim struct {
 	// Tenant is on whose behalf the claim is made: the key's team, else the key, else the subject. A limiter that is spread
 	// over several machines keeps a tenant's windows together, so that one decision over them is one step.
 	Tenant string
-	// Scope names the limit to the client and in metrics: "key", or the zone of a handler.
+	// Scope names the limit to the client and in metrics: "key", "team", or the zone of a handler.
 	Scope string
 	Limit Limit
 	Cost  int64 // units to reserve, at least 1

@@ -45,7 +45,7 @@ func parse(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //		concurrency <n>
 //	}
 //
-// Without a block, the limits of the caller's key hold. Each kind of limit may be given for several windows.
+// Without a block, the limits of the caller's key and team hold. Each kind of limit may be given for several windows.
 func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {

@@ -19,7 +19,7 @@ import (
 func init() { caddy.RegisterModule(new(RateLimit)) }
 
 // RateLimit admits a call where every limit allows it: those of this handler, and, in the first such handler that a call
-// meets, those of its key. A refused call counts nowhere.
+// meets, those of its key and of its key's team. A refused call counts nowhere.
 type RateLimit struct {
 	// Key is what the limits are counted by. Placeholders are replaced for each request. Default: {http.auth.user.id}, the
 	// gateway key's id; the client's address where a request has none.
@@ -27,7 +27,7 @@ type RateLimit struct {
 	// Zone keeps the counts of this handler apart from others'. Handlers with the same zone, key and kind of limit share
 	// theirs. In a Caddyfile it defaults to the name of the handler's matcher.
 	Zone string `json:"zone,omitempty"`
-	// Limits are this handler's own. Default: none, so that only keys' own limits hold.
+	// Limits are this handler's own. Default: none, so that only those of keys and teams hold.
 	Limits []Limit `json:"limits,omitempty"`
 
 	app    *gateway.App
@@ -169,25 +169,31 @@ func (l *RateLimit) settle(r *http.Request, call *gateway.Call, claims []gateway
 
 // claims lists what a call asks for.
 func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim, *dialect.Error) {
-	var own []gateway.Limit
+	var own, team []gateway.Limit
 	if call.Key != nil && !call.Limited {
 		own = call.Key.Limits
+		if call.Key.TeamRecord != nil {
+			team = call.Key.TeamRecord.Limits
+		}
 	}
 	call.Limited = call.Limited || call.Key != nil
-	if len(own)+len(l.Limits) == 0 {
+	if len(own)+len(team)+len(l.Limits) == 0 {
 		return nil, nil
 	}
-	claims := make([]gateway.Claim, 0, len(own)+len(l.Limits))
+	claims := make([]gateway.Claim, 0, len(own)+len(team)+len(l.Limits))
 	var subject, tenant string
-	if len(own) > 0 {
+	if len(own)+len(team) > 0 {
 		subject, tenant = "key:"+call.Key.ID, tenantOf(call.Key)
 	}
 	for _, limit := range own {
 		claims = append(claims, gateway.Claim{Subject: subject, Tenant: tenant, Scope: "key", Limit: limit, Cost: 1})
 	}
+	for _, limit := range team { // the tenant of its keys is the team itself
+		claims = append(claims, gateway.Claim{Subject: tenant, Tenant: tenant, Scope: "team", Limit: limit, Cost: 1})
+	}
 	if len(l.Limits) > 0 {
 		who := l.subject(r)
-		subject, tenant = l.Zone+":"+who, ""
+		subject, tenant = "zone:"+l.Zone+":"+who, "" // a zone may be called team, too
 		if call.Key != nil && (who == call.Key.ID || who == call.Key.Team) {
 			tenant = tenantOf(call.Key)
 		}
