@@ -28,6 +28,7 @@ var (
 	AnalyzeProviders = &Surface{Name: "analyze_providers", Dialect: dialect.Analyze, Method: http.MethodGet}
 	AnalyzeStats     = &Surface{Name: "analyze_cache_stats", Dialect: dialect.Analyze, Method: http.MethodGet}
 	KeysAdmin        = &Surface{Name: "api_keys", Dialect: dialect.Analyze}
+	TeamsAdmin       = &Surface{Name: "teams", Dialect: dialect.Analyze}
 	Health           = &Surface{Name: "health", Dialect: dialect.Analyze, Method: http.MethodGet}
 	Other            = &Surface{Name: "other", Dialect: dialect.OpenAI}
 	otherAnalyze     = &Surface{Name: "other", Dialect: dialect.Analyze}
@@ -60,6 +61,8 @@ func SurfaceOf(path string) *Surface {
 		return ModelsList
 	case path == "/v1/api-keys" || strings.HasPrefix(path, "/v1/api-keys/"):
 		return KeysAdmin
+	case path == "/v1/teams" || strings.HasPrefix(path, "/v1/teams/"):
+		return TeamsAdmin
 	case strings.HasPrefix(path, "/v1/analyze/"):
 		return otherAnalyze
 	}

@@ -18,13 +18,13 @@ import (
 func init() { caddy.RegisterModule(new(adminAPI)) }
 
 const (
-	adminRoot = "/llm/keys"
+	adminRoot = "/llm"
 	// maxAdminBody bounds a body at the admin endpoint, in bytes. A key with every list full stays below it.
 	maxAdminBody = 4 << 20
 )
 
-// adminAPI serves the key API at Caddy's admin endpoint, below /llm/keys/, with POST /llm/keys/import beside it for
-// keys whose secret is given.
+// adminAPI serves the API of keys and teams at Caddy's admin endpoint, below /llm/keys/ and /llm/teams/, with
+// POST /llm/keys/import beside it for keys whose secret is given.
 //
 // It asks for no credential: the admin endpoint is Caddy's trust boundary, and whoever reaches it can replace the
 // whole config anyway.
@@ -48,10 +48,15 @@ func (*adminAPI) Provision(ctx caddy.Context) error {
 	return app.(*gateway.App).PrepareDataDir()
 }
 
-// Routes returns the key API's routes.
+// Routes returns the API's routes.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
 	handler := caddy.AdminHandlerFunc(a.serve)
-	return []caddy.AdminRoute{{Pattern: adminRoot, Handler: handler}, {Pattern: adminRoot + "/", Handler: handler}}
+	var routes []caddy.AdminRoute
+	for _, collection := range []string{keysPath, teamsPath} {
+		routes = append(routes, caddy.AdminRoute{Pattern: adminRoot + collection, Handler: handler},
+			caddy.AdminRoute{Pattern: adminRoot + collection + "/", Handler: handler})
+	}
+	return routes
 }
 
 // serve looks the gateway up for each request, since routers are provisioned before the apps that they belong to.

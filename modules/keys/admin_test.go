@@ -106,24 +106,24 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 	}
 	secret := gateway.NewSecret(gateway.KeyPrefix)
 	var made, rotated keyJSON
-	text, err := r.do(t.Context(), "POST", "/", []byte(`{"name":"ci"}`))
+	text, err := r.do(t.Context(), "POST", "/keys/", []byte(`{"name":"ci"}`))
 	if err == nil {
 		err = json.Unmarshal(text, &made)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err = r.do(t.Context(), "POST", "/"+made.ID+"/rotate", nil)
+	text, err = r.do(t.Context(), "POST", "/keys/"+made.ID+"/rotate", nil)
 	if err == nil {
 		err = json.Unmarshal(text, &rotated)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.do(t.Context(), "POST", "/import", []byte(`{"key":"`+secret+`"}`)); err != nil {
+	if _, err := r.do(t.Context(), "POST", "/keys/import", []byte(`{"key":"`+secret+`"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.do(t.Context(), "POST", "/import", []byte(`{"key":"`+secret+`x"}`)); err == nil || strings.Contains(err.Error(), secret) {
+	if _, err := r.do(t.Context(), "POST", "/keys/import", []byte(`{"key":"`+secret+`x"}`)); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("importing no key: got error %v", err)
 	}
 	log, err := os.ReadFile(logFile)
@@ -148,7 +148,7 @@ func TestACaddyWithoutAGatewaySaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.do(t.Context(), "GET", "/", nil); err == nil || err.Error() != "the config that runs here has no llm_gateway" {
+	if _, err := r.do(t.Context(), "GET", "/keys/", nil); err == nil || err.Error() != "the config that runs here has no llm_gateway" {
 		t.Errorf("got error %v", err)
 	}
 }

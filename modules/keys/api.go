@@ -20,7 +20,13 @@ const (
 	maxPage     = 1000
 )
 
-// api is the key API without a transport: the HTTP surface, Caddy's admin endpoint and the command line all serve it.
+// The collections that the API manages, as paths begin.
+const (
+	keysPath  = "/keys"
+	teamsPath = "/teams"
+)
+
+// api is the API of keys and teams without a transport: the HTTP surface, Caddy's admin endpoint and the command line all serve it.
 type api struct {
 	ring *gateway.Keyring
 	now  func() time.Time
@@ -31,11 +37,11 @@ type api struct {
 // request is what a transport hands over. The transport has decided that the caller may.
 type request struct {
 	method string
-	path   string // below the API's root, as in "/key_3f9a/rotate"
+	path   string // below the API's root, as in "/keys/key_3f9a/rotate"
 	query  url.Values
 	body   func() ([]byte, *dialect.Error) // called once at most, and only where the operation takes a body
 
-	id string // of the key, from the path
+	id string // of the key, or the team's name, from the path
 }
 
 // reply is what a transport sends.
@@ -62,7 +68,17 @@ func (a *api) serve(ctx context.Context, req *request) (reply, *dialect.Error) {
 
 // operations finds what a path offers by method, and the id in it; nil where there is no such path.
 func (a *api) operations(req *request) map[string]operation {
-	path := strings.TrimSuffix(strings.TrimPrefix(req.path, "/"), "/")
+	collection, below, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(req.path, "/"), "/"), "/")
+	switch "/" + collection {
+	case keysPath:
+		return a.keyOperations(req, below)
+	case teamsPath:
+		return a.teamOperations(req, below)
+	}
+	return nil
+}
+
+func (a *api) keyOperations(req *request, path string) map[string]operation {
 	if path == "" {
 		return map[string]operation{http.MethodGet: a.list, http.MethodPost: a.create}
 	}
@@ -86,12 +102,9 @@ func (a *api) operations(req *request) map[string]operation {
 }
 
 func (a *api) list(ctx context.Context, req *request) (reply, *dialect.Error) {
-	limit := defaultPage
-	if text := req.query.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return reply{}, invalid("limit", "this must be a whole number from 1 to %d", maxPage)
-		}
+	limit, failure := req.pageSize()
+	if failure != nil {
+		return reply{}, failure
 	}
 	found, err := a.ring.Keys(ctx, req.query.Get("after"), limit+1)
 	if errors.Is(err, gateway.ErrKeyNotFound) {
@@ -105,6 +118,19 @@ func (a *api) list(ctx context.Context, req *request) (reply, *dialect.Error) {
 		page.Data = append(page.Data, represent(key))
 	}
 	return reply{status: http.StatusOK, body: page}, nil
+}
+
+// pageSize is how many elements of a list are asked for.
+func (req *request) pageSize() (int, *dialect.Error) {
+	text := req.query.Get("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	size, err := strconv.Atoi(text)
+	if err != nil || size < 1 || size > maxPage {
+		return 0, invalid("limit", "this must be a whole number from 1 to %d", maxPage)
+	}
+	return size, nil
 }
 
 func (a *api) create(ctx context.Context, req *request) (reply, *dialect.Error) {
@@ -133,8 +159,9 @@ func (a *api) importKey(ctx context.Context, req *request) (reply, *dialect.Erro
 	}
 	key, created, err := a.ring.Import(ctx, s.newKey())
 	if errors.Is(err, gateway.ErrKeyNotFound) { // the store knows the secret, but no key has it any more
-		return reply{}, &dialect.Error{Kind: dialect.Validation, Status: http.StatusConflict, Field: "key",
-			Message: "this secret was a key's and has been rotated away; import another"}
+		failure := conflict("this secret was a key's and has been rotated away; import another")
+		failure.Field = "key"
+		return reply{}, failure
 	}
 	if err != nil {
 		return reply{}, storeFailure(err)
@@ -216,12 +243,24 @@ func shown(key *gateway.Key, err error) (reply, *dialect.Error) {
 	return reply{status: http.StatusOK, body: represent(key)}, nil
 }
 
-// storeFailure tells a key that is not there from a store that does not answer. It does not quote the id, since
-// somebody may have sent a secret in its place.
+// storeFailure tells what is not there, or not to be done, from a store that does not answer. It does not quote the id,
+// since somebody may have sent a secret in its place.
 func storeFailure(err error) *dialect.Error {
-	if errors.Is(err, gateway.ErrKeyNotFound) {
+	switch {
+	case errors.Is(err, gateway.ErrKeyNotFound):
 		return dialect.Errorf(dialect.NotFound, "there is no key with this id; list the keys to see those that exist")
+	case errors.Is(err, gateway.ErrTeamNotFound):
+		return dialect.Errorf(dialect.NotFound, "there is no team of this name; list the teams to see those that exist")
+	case errors.Is(err, gateway.ErrTeamExists):
+		return conflict("there is a team of this name already; change that one, or choose another name")
+	case errors.Is(err, gateway.ErrTeamInUse):
+		return conflict("the team has keys that are active; revoke them or move them to another team, and delete it then")
 	}
 	return &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the key store does not answer; try again",
 		RetryAfter: time.Second, Retryable: true, Cause: err}
+}
+
+// conflict is about what cannot be done as things stand.
+func conflict(message string) *dialect.Error {
+	return &dialect.Error{Kind: dialect.Validation, Status: http.StatusConflict, Message: message}
 }

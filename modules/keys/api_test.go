@@ -49,7 +49,7 @@ func send(t *testing.T, a *api, method, target, body string) (reply, *dialect.Er
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.serve(t.Context(), &request{method: method, path: path, query: query,
+	return a.serve(t.Context(), &request{method: method, path: keysPath + path, query: query,
 		body: func() ([]byte, *dialect.Error) { return []byte(body), nil }})
 }
 

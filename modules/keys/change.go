@@ -25,7 +25,7 @@ func oneID(cmd *cobra.Command, args []string) error {
 }
 
 // path is that of the key that the command names.
-func (s *session) path() string { return "/" + url.PathEscape(s.args[0]) }
+func (s *session) path() string { return keysPath + "/" + url.PathEscape(s.args[0]) }
 
 func revokeCommand(o *options) *cobra.Command {
 	return &cobra.Command{
@@ -111,17 +111,27 @@ record of it, use revoke.`,
 				return err
 			}
 			s.noteStale()
-			if !s.json {
-				return s.print(s.args[0] + " deleted\n")
-			}
-			text, err := json.Marshal(struct {
-				ID      string `json:"id"`
-				Deleted bool   `json:"deleted"`
-			}{s.args[0], true})
-			if err != nil {
-				return fmt.Errorf("encoding the result: %w", err)
-			}
-			return s.print(string(text) + "\n")
+			return s.printDeleted(gone{ID: s.args[0]})
 		}),
 	}
+}
+
+// gone is the JSON of a key or a team that was deleted.
+type gone struct {
+	ID      string `json:"id,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Deleted bool   `json:"deleted"`
+}
+
+// printDeleted says that what the command names is gone.
+func (s *session) printDeleted(it gone) error {
+	if !s.json {
+		return s.print(s.args[0] + " deleted\n")
+	}
+	it.Deleted = true
+	text, err := json.Marshal(it)
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	return s.print(string(text) + "\n")
 }

@@ -6,12 +6,25 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-func init() { gateway.RegisterCommand(keysCommand) }
+func init() {
+	gateway.RegisterCommand(keysCommand)
+	gateway.RegisterCommand(teamsCommand)
+}
 
 // options are the flags that all commands share.
 type options struct {
 	config, adapter string
 	json            bool
+}
+
+// optionsOf gives a command and those below it the flags.
+func optionsOf(cmd *cobra.Command) *options {
+	o := new(options)
+	flags := cmd.PersistentFlags()
+	flags.StringVarP(&o.config, "config", "c", "", "Configuration file (default: the Caddyfile in the current directory)")
+	flags.StringVarP(&o.adapter, "adapter", "a", "", "Name of config adapter to apply (if --config is used)")
+	flags.BoolVar(&o.json, "json", false, "Print the key API's JSON")
+	return o
 }
 
 func keysCommand() *cobra.Command {
@@ -31,11 +44,7 @@ Everywhere else a key goes by its id, as in key_3f9a0c51d2e84b7796a1c0de.`,
   $ caddy llm keys revoke key_3f9a0c51d2e84b7796a1c0de`,
 		RunE: gateway.OnlyCommands,
 	}
-	o := new(options)
-	flags := cmd.PersistentFlags()
-	flags.StringVarP(&o.config, "config", "c", "", "Configuration file (default: the Caddyfile in the current directory)")
-	flags.StringVarP(&o.adapter, "adapter", "a", "", "Name of config adapter to apply (if --config is used)")
-	flags.BoolVar(&o.json, "json", false, "Print the key API's JSON")
+	o := optionsOf(cmd)
 	cmd.AddCommand(
 		createCommand(o), importCommand(o), listCommand(o), showCommand(o),
 		revokeCommand(o), activateCommand(o), rotateCommand(o), deleteCommand(o),

@@ -20,18 +20,24 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-// command runs a command as a shell would, and returns what it writes.
+// command runs a command of caddy llm keys as a shell would, and returns what it writes.
 func command(t *testing.T, in string, args ...string) (out, errOut string, err error) {
+	t.Helper()
+	return caddyLLM(t, in, append([]string{"keys"}, args...)...)
+}
+
+// caddyLLM runs a command of caddy llm.
+func caddyLLM(t *testing.T, in string, args ...string) (out, errOut string, err error) {
 	t.Helper()
 	caddyRoot := &cobra.Command{Use: "caddy", SilenceUsage: true, SilenceErrors: true}
 	llm := &cobra.Command{Use: "llm"}
-	llm.AddCommand(keysCommand())
+	llm.AddCommand(keysCommand(), teamsCommand())
 	caddyRoot.AddCommand(llm)
 	var stdout, stderr bytes.Buffer
 	caddyRoot.SetOut(&stdout)
 	caddyRoot.SetErr(&stderr)
 	caddyRoot.SetIn(strings.NewReader(in))
-	caddyRoot.SetArgs(append([]string{"llm", "keys"}, args...))
+	caddyRoot.SetArgs(append([]string{"llm"}, args...))
 	err = caddyRoot.ExecuteContext(t.Context())
 	return stdout.String(), stderr.String(), err
 }
@@ -63,7 +69,7 @@ func writeConfig(t *testing.T, config string) {
 	}
 }
 
-// flow manages a key from its making to its end, and holds over every transport.
+// flow manages a key and a team from their making to their end, and holds over every transport.
 func flow(t *testing.T, flags ...string) {
 	run := func(args ...string) string { t.Helper(); return succeed(t, "", append(args, flags...)...) }
 
@@ -138,6 +144,7 @@ func flow(t *testing.T, flags ...string) {
 	if _, _, err := command(t, "", append([]string{"create", "--limit", "many"}, flags...)...); err == nil || !strings.HasPrefix(err.Error(), "limits.0: write a limit as") {
 		t.Errorf("a bad limit: got error %v", err)
 	}
+	teamFlow(t, flags...)
 }
 
 func TestCommandsOpenTheStoreWhereNobodyListens(t *testing.T) {
@@ -325,9 +332,9 @@ func TestAChangeThatARunningGatewayDoesNotSeeIsSaid(t *testing.T) {
 }
 
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
-	for _, cmd := range keysCommand().Commands() {
-		if cmd.Short == "" || len(cmd.Long) < len(cmd.Short) || !strings.Contains(cmd.Example, "$ caddy llm keys "+cmd.Name()) {
-			t.Errorf("%s: the help is thin", cmd.Name())
+	for _, cmd := range append(keysCommand().Commands(), teamsCommand().Commands()...) {
+		if cmd.Short == "" || len(cmd.Long) < len(cmd.Short) || !strings.Contains(cmd.Example, "$ caddy llm "+cmd.CommandPath()) {
+			t.Errorf("%s: the help is thin", cmd.CommandPath())
 		}
 		for line := range strings.Lines(cmd.Long) {
 			if len(line) > 82 {

@@ -26,7 +26,7 @@ type description struct {
 func (d *description) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&d.name, "name", "", "A name for people to know the key by")
-	flags.StringVar(&d.team, "team", "", "The team whose limits and cache the key shares")
+	flags.StringVar(&d.team, "team", "", "The team that the key belongs to, whose limits it shares")
 	flags.StringArrayVar(&d.limits, "limit", nil, "A limit: 1000/1h, 200000tokens/1m or 16concurrent; repeatable; \"none\" for no limit (default 1000/1h)")
 	flags.StringArrayVar(&d.models, "model", nil, "A model that the key may use; repeatable (default: all)")
 	flags.StringVar(&d.expires, "expires", "", "When the key ends: a duration from now, as in 30d, or a time, as in 2030-12-31T23:59:59Z (default: never)")
@@ -41,13 +41,12 @@ func (d *description) body(now time.Time) (map[string]any, error) {
 	if d.team != "" {
 		body["team"] = d.team
 	}
-	switch {
-	case slices.Equal(d.limits, []string{unlimited}):
-		body["limits"] = []string{}
-	case slices.Contains(d.limits, unlimited):
-		return nil, errors.New("--limit none means no limit at all; give it alone")
-	case len(d.limits) > 0:
-		body["limits"] = d.limits
+	if len(d.limits) > 0 {
+		limits, err := limitsOf(d.limits)
+		if err != nil {
+			return nil, err
+		}
+		body["limits"] = limits
 	}
 	if len(d.models) > 0 {
 		body["allowed_models"] = d.models
@@ -60,6 +59,17 @@ func (d *description) body(now time.Time) (map[string]any, error) {
 		body["expires_at"] = at.UTC().Format(time.RFC3339)
 	}
 	return body, nil
+}
+
+// limitsOf are the limits that --limit names, none where it is none.
+func limitsOf(flag []string) ([]string, error) {
+	if slices.Equal(flag, []string{unlimited}) {
+		return []string{}, nil
+	}
+	if slices.Contains(flag, unlimited) {
+		return nil, errors.New("--limit none means no limit at all; give it alone")
+	}
+	return flag, nil
 }
 
 // expiry reads a time, or a duration from now.
@@ -104,7 +114,7 @@ once, beside those of the route that it calls.`,
 			return err
 		}
 		var key keyJSON
-		if printed, err := s.fetch(http.MethodPost, "/", body, &key); printed || err != nil {
+		if printed, err := s.fetch(http.MethodPost, keysPath+"/", body, &key); printed || err != nil {
 			return err
 		}
 		if err := s.print(key.Key + "\n"); err != nil {
@@ -144,7 +154,7 @@ Importing the same secret again changes nothing and succeeds; with --json,
 			return err
 		}
 		var key keyJSON
-		if printed, err := s.fetch(http.MethodPost, "/import", body, &key); printed || err != nil {
+		if printed, err := s.fetch(http.MethodPost, keysPath+"/import", body, &key); printed || err != nil {
 			return err
 		}
 		if key.Created != nil && *key.Created {

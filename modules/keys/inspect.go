@@ -44,7 +44,7 @@ func (s *session) all() ([]keyJSON, error) {
 	keys := []keyJSON{}
 	for after := ""; ; after = keys[len(keys)-1].ID {
 		query := url.Values{"limit": {strconv.Itoa(maxPage)}, "after": {after}}
-		text, err := s.do(s.cmd.Context(), http.MethodGet, "/?"+query.Encode(), nil)
+		text, err := s.do(s.cmd.Context(), http.MethodGet, keysPath+"/?"+query.Encode(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func (s *session) table(keys []keyJSON) error {
 	fmt.Fprintln(out, "ID\tNAME\tTEAM\tLIMITS\tMODELS\tSTATE\tLAST USED")
 	for _, key := range keys {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.Name, orDash(key.Team),
-			key.limits(), key.models(), key.state(time.Now()), timeOr(key.LastUsedAt, "never"))
+			listLimits(key.Limits), key.models(), key.state(time.Now()), timeOr(key.LastUsedAt, "never"))
 	}
 	return out.Flush()
 }
@@ -84,7 +84,7 @@ keep.`,
 			}
 			out := tabwriter.NewWriter(s.cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
 			for _, row := range [][2]string{
-				{"id", key.ID}, {"name", key.Name}, {"team", orDash(key.Team)}, {"limits", key.limits()},
+				{"id", key.ID}, {"name", key.Name}, {"team", orDash(key.Team)}, {"limits", listLimits(key.Limits)},
 				{"models", key.models()}, {"state", key.state(time.Now())},
 				{"created", key.CreatedAt.Format(time.RFC3339)}, {"expires", timeOr(key.ExpiresAt, "never")},
 				{"last used", timeOr(key.LastUsedAt, "never")},
@@ -96,12 +96,12 @@ keep.`,
 	}
 }
 
-func (key *keyJSON) limits() string {
-	if len(key.Limits) == 0 {
+func listLimits(limits []limitJSON) string {
+	if len(limits) == 0 {
 		return "unlimited"
 	}
-	texts := make([]string, len(key.Limits))
-	for i, limit := range key.Limits {
+	texts := make([]string, len(limits))
+	for i, limit := range limits {
 		texts[i] = limit.String()
 	}
 	return strings.Join(texts, ", ")

@@ -1,4 +1,4 @@
-// Package keys manages the gateway's keys: over HTTP with the admin credential, over Caddy's admin endpoint, and from
+// Package keys manages the gateway's keys and teams: over HTTP with the admin credential, over Caddy's admin endpoint, and from
 // the command line.
 package keys
 
@@ -16,10 +16,8 @@ import (
 
 func init() { caddy.RegisterModule(new(Keys)) }
 
-const httpRoot = "/v1/api-keys"
-
-// Keys serves the key API at /v1/api-keys/, to whoever has the admin credential of the llm_gateway app. An ordinary
-// key opens nothing here. Requests for other paths go on to the next handler.
+// Keys serves the key API at /v1/api-keys/, and that of teams at /v1/teams/, to whoever has the admin credential of the
+// llm_gateway app. An ordinary key opens nothing here. Requests for other paths go on to the next handler.
 //
 // The credential is sent as X-API-Key or as a bearer token in Authorization.
 type Keys struct {
@@ -44,7 +42,8 @@ func (h *Keys) Provision(ctx caddy.Context) error {
 }
 
 func (h *Keys) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if gateway.SurfaceOf(r.URL.Path) != gateway.KeysAdmin {
+	path, ok := pathOf(r)
+	if !ok {
 		return next.ServeHTTP(w, r)
 	}
 	call := h.app.Enter(w, r)
@@ -58,7 +57,7 @@ func (h *Keys) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	answer, failure := h.api.serve(r.Context(), &request{
 		method: r.Method,
-		path:   strings.TrimPrefix(r.URL.Path, httpRoot),
+		path:   path,
 		query:  r.URL.Query(),
 		body: func() ([]byte, *dialect.Error) {
 			if failure := call.Read(r); failure != nil {
@@ -79,6 +78,17 @@ func (h *Keys) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return nil
 	}
 	return call.ServeJSON(w, answer.status, answer.body)
+}
+
+// pathOf is a request's path in the API; false where it is not for the API.
+func pathOf(r *http.Request) (path string, ok bool) {
+	switch gateway.SurfaceOf(r.URL.Path) {
+	case gateway.KeysAdmin:
+		return keysPath + strings.TrimPrefix(r.URL.Path, "/v1/api-keys"), true
+	case gateway.TeamsAdmin:
+		return teamsPath + strings.TrimPrefix(r.URL.Path, "/v1/teams"), true
+	}
+	return "", false
 }
 
 // authorize lets the admin credential pass. All others get the same answer, lest it tell which keys exist.

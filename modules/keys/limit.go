@@ -17,7 +17,7 @@ const (
 	maxCount = 1 << 53
 	// maxWindow is the longest window of a limit: a leap year.
 	maxWindow = 366 * day
-	// maxLimits bounds a key's limits, since each of them is counted on every call.
+	// maxLimits bounds the limits of a key, and those of a team, since each of them is counted on every call.
 	maxLimits = 16
 
 	day = 24 * time.Hour
@@ -66,6 +66,15 @@ func representLimit(limit gateway.Limit) limitJSON {
 	shown := limitJSON{Kind: limit.Kind, Limit: limit.N}
 	if limit.Kind != gateway.LimitConcurrency {
 		shown.Window = formatWindow(limit.Window)
+	}
+	return shown
+}
+
+// representLimits has no nil, so that no limits are [] rather than null.
+func representLimits(limits []gateway.Limit) []limitJSON {
+	shown := make([]limitJSON, len(limits))
+	for i, limit := range limits {
+		shown[i] = representLimit(limit)
 	}
 	return shown
 }

@@ -32,17 +32,31 @@ type pageJSON struct {
 }
 
 func represent(key *gateway.Key) keyJSON {
-	shown := keyJSON{
+	return keyJSON{
 		ID: key.ID, Name: key.Name, Team: key.Team,
-		Limits: make([]limitJSON, len(key.Limits)),
+		Limits: representLimits(key.Limits),
 		Models: append([]string{}, key.Models...), // [] rather than null
 		Active: key.Active, CreatedAt: key.Created,
 		ExpiresAt: timeOrNull(key.Expires), LastUsedAt: timeOrNull(key.LastUsed),
 	}
-	for i, limit := range key.Limits {
-		shown.Limits[i] = representLimit(limit)
-	}
-	return shown
+}
+
+// teamJSON is a team as the API shows it.
+type teamJSON struct {
+	Name      string      `json:"name"`
+	Limits    []limitJSON `json:"limits"`
+	Active    bool        `json:"active"`
+	CreatedAt time.Time   `json:"created_at"`
+}
+
+// teamPageJSON is a page of teams.
+type teamPageJSON struct {
+	Data    []teamJSON `json:"data"`
+	HasMore bool       `json:"has_more"`
+}
+
+func representTeam(team *gateway.Team) teamJSON {
+	return teamJSON{Name: team.Name, Limits: representLimits(team.Limits), Active: team.Active, CreatedAt: team.Created}
 }
 
 func timeOrNull(at time.Time) *time.Time {

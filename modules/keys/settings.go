@@ -64,20 +64,29 @@ func (s *settings) newKey() gateway.NewKey {
 
 // parseSettings reads a body that may have the given members. Names count as they are written: no "Name" for "name".
 func parseSettings(body []byte, fields []string, now time.Time) (*settings, *dialect.Error) {
-	if err := dialect.Check(body); err != nil {
+	s := new(settings)
+	err := eachField(body, fields, func(field string, value []byte) *dialect.Error { return s.read(field, value, now) })
+	if err != nil {
 		return nil, err
 	}
-	s := new(settings)
+	return s, nil
+}
+
+// eachField hands over the members of a body that may have the given ones.
+func eachField(body []byte, fields []string, read func(field string, value []byte) *dialect.Error) *dialect.Error {
+	if err := dialect.Check(body); err != nil {
+		return err
+	}
 	for name, value := range dialect.Members(body) {
 		field := string(name)
 		if !slices.Contains(fields, field) {
-			return nil, invalid(shorten(field), "this is no field here; the fields are %s", strings.Join(fields, ", "))
+			return invalid(shorten(field), "this is no field here; the fields are %s", strings.Join(fields, ", "))
 		}
-		if err := s.read(field, value, now); err != nil {
-			return nil, err
+		if err := read(field, value); err != nil {
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *settings) read(field string, value []byte, now time.Time) (err *dialect.Error) {
@@ -118,11 +127,7 @@ func (s *settings) read(field string, value []byte, now time.Time) (err *dialect
 			err = invalid(field, "budgets are not enforced by this version, so it takes none; leave it out or send null")
 		}
 	case "active":
-		active := string(value) == "true"
-		if !active && string(value) != "false" {
-			err = invalid(field, "this must be true or false")
-		}
-		s.Active = &active
+		s.Active, err = parseActive(value)
 	case "key":
 		secret, ok := dialect.Text(value)
 		if !ok || !gateway.WellFormedKey(secret) {
@@ -156,6 +161,14 @@ func parseTeam(value []byte) (string, *dialect.Error) {
 		return "", invalid("team", "this must be a string of up to %d letters, digits, dots, dashes and underscores", maxTeam)
 	}
 	return text, nil
+}
+
+func parseActive(value []byte) (*bool, *dialect.Error) {
+	active := string(value) == "true"
+	if !active && string(value) != "false" {
+		return nil, invalid("active", "this must be true or false")
+	}
+	return &active, nil
 }
 
 func parseModels(value []byte) ([]string, *dialect.Error) {
@@ -211,7 +224,7 @@ func parseLimits(value []byte) ([]gateway.Limit, *dialect.Error) {
 	for element := range dialect.Elements(value) {
 		at := field + "." + strconv.Itoa(len(limits))
 		if len(limits) == maxLimits {
-			return nil, invalid(field, "a key may have up to %d limits", maxLimits)
+			return nil, invalid(field, "there may be up to %d limits", maxLimits)
 		}
 		limit, err := parseLimitValue(at, element)
 		if err != nil {
