@@ -247,6 +247,45 @@ func holdKeys(t *testing.T, c *contract) {
 	}
 }
 
+// holdTeams lets a team and one of its keys live and end.
+func holdTeams(t *testing.T, c *contract) {
+	const root, team = "/v1/teams/", "/v1/teams/a.b"
+	key := "/v1/api-keys/" + c.manage("POST", "", `{"team":"a.b"}`).ID
+	for _, e := range []exchange{
+		{201, "POST", root, c.Admin, `{"name":"a.b","limits":["10/1h",{"kind":"tokens","limit":5,"window":"30d"},"2concurrent"]}`, "", false},
+		{201, "POST", root, "", `{"name":"free"}`, "X-API-Key: " + c.Admin, false},
+		{409, "POST", root, c.Admin, `{"name":"a.b"}`, "", true},
+		{422, "POST", root, c.Admin, `{}`, "", false},
+		{422, "POST", root, c.Admin, `{"name":"a b"}`, "", false},
+		{422, "POST", root, c.Admin, `{"name":".."}`, "", true},
+		{422, "POST", root, c.Admin, `{"name":"c","active":false}`, "", false},
+		{400, "POST", root, c.Admin, `{`, "", false},
+		{413, "POST", root, c.Admin, `{"name":"c"}` + padding, "", true},
+		{200, "GET", root, c.Admin, "", "", false},
+		{200, "GET", root + "?limit=1&after=a", c.Admin, "", "", false},
+		{422, "GET", root + "?limit=0", c.Admin, "", "", false},
+		{200, "GET", team, c.Admin, "", "", false},
+		{200, "PATCH", team, c.Admin, `{"limits":null,"active":false}`, "", false},
+		{422, "PATCH", team, c.Admin, `{"name":"c"}`, "", false},
+		{422, "PATCH", team, c.Admin, `{"active":null}`, "", false},
+		{400, "PATCH", team, c.Admin, `{`, "", false},
+		{413, "PATCH", team, c.Admin, `{}` + padding, "", true},
+		{401, "POST", root, "", `{"name":"c"}`, "", false},
+		{401, "GET", root, c.Key, "", "", true},
+		{401, "GET", team, c.Key, "", "", true},
+		{401, "PATCH", team, c.Key, `{}`, "", true},
+		{401, "DELETE", team, c.Key, "", "", true},
+		{404, "GET", root + "none", c.Admin, "", "", true},
+		{404, "PATCH", root + "none", c.Admin, `{}`, "", true},
+		{404, "DELETE", root + "none", c.Admin, "", "", true},
+		{409, "DELETE", team, c.Admin, "", "", true},
+		{200, "DELETE", key, c.Admin, "", "", false},
+		{204, "DELETE", team, c.Admin, "", "", false},
+	} {
+		c.hold(t, e)
+	}
+}
+
 // outsideExchanges are requests for what no operation has, by the response that answers them.
 func outsideExchanges(c *contract) map[string][]exchange {
 	return map[string][]exchange{

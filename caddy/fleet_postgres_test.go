@@ -259,8 +259,12 @@ func TestFleetTakesTheKeysOfASingleGateway(t *testing.T) {
 	}
 	rotated := single.manage("POST", made[0].ID+"/rotate", `{"grace":"1h"}`)
 	single.manage("DELETE", made[2].ID, "")
+	single.manageTeam("POST", "", `{"name":"red","limits":["1000/1m"]}`)
 	single.stop()
-	for i, want := range []string{"4 keys copied, 0 were there already", "0 keys copied, 4 were there already"} { // with the first start's
+	for i, want := range []string{ // with the first start's key
+		"1 teams copied, 0 were there already\n4 keys copied, 0 were there already",
+		"0 teams copied, 1 were there already\n0 keys copied, 4 were there already",
+	} {
 		out, err := single.caddy("llm", "store", "migrate", "--to", "{env.DATABASE_URL}")
 		if err != nil {
 			t.Fatal(err)
@@ -282,5 +286,8 @@ func TestFleetTakesTheKeysOfASingleGateway(t *testing.T) {
 	}
 	if limit := p.do("GET", "/v1/models", made[1].Key, "").Header.Get("X-RateLimit-Limit"); limit != "3" {
 		t.Errorf("the key's limit is %q, want 3", limit)
+	}
+	if team := p.do("GET", "/v1/teams/red", p.Admin, ""); !strings.Contains(team.Body, `"limit":1000,"window":"1m"`) {
+		t.Errorf("the team is %d %s", team.Status, team.Body)
 	}
 }

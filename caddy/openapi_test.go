@@ -241,6 +241,7 @@ func TestOpenAPIDescribesTheGateway(t *testing.T) {
 		c.hold(t, e)
 	}
 	holdKeys(t, c)
+	holdTeams(t, c)
 	for component, es := range outsideExchanges(c) {
 		for _, e := range es {
 			c.outside(t, e, component)
