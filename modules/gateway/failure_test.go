@@ -229,6 +229,7 @@ func TestSurfacesOfPaths(t *testing.T) {
 		"/v1/analyze": AnalyzePrompt, "/v1/analyze/": AnalyzePrompt, "/v1/analyze/providers": AnalyzeProviders,
 		"/v1/analyze/cache/stats/": AnalyzeStats, "/v1/analyze/else": otherAnalyze, "/v1/analyzer": Other,
 		"/v1/api-keys": KeysAdmin, "/v1/api-keys/": KeysAdmin, "/v1/api-keys/key_1/rotate": KeysAdmin, "/v1/api-keysx": Other,
+		"/v1/teams": TeamsAdmin, "/v1/teams/": TeamsAdmin, "/v1/teams/red": TeamsAdmin, "/v1/teamsx": Other,
 		"/v1/health": Health, "/v1/ready/": Health, "/v1/live": Health, "/v1/metrics": Health,
 		"": Other, "/": Other, "/v1": Other, "/V1/models": Other, "/v1/chat": Other,
 	} {

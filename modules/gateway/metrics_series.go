@@ -45,6 +45,7 @@ func (m *metrics) prepare(app *App) {
 	}
 	for _, kind := range []LimitKind{LimitRequests, LimitTokens, LimitConcurrency} {
 		app.ExpectRejections("key", kind)
+		app.ExpectRejections("team", kind)
 	}
 }
 
