@@ -85,7 +85,8 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 func open(o *goredis.UniversalOptions, timeout time.Duration, poolSize int) goredis.UniversalClient {
 	o.MaxRetries = -1
 	o.DialTimeout, o.DialerRetries = dialTimeout, 1
-	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout
+	o.ReadTimeout, o.WriteTimeout = timeout, timeout
+	o.PoolTimeout = timeout - timeout/10 // sooner than the operation's own end, so that what was never sent is known to be
 	o.ContextTimeoutEnabled = true
 	o.PoolSize = poolSize
 	o.PipelinePoolSize = -1 // pipelines are rare here, and share the connections

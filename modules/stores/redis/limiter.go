@@ -60,8 +60,8 @@ func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter 
 	if policy == Local {
 		l.shadow = shadow
 	}
-	l.settler = newSettler(func(ctx context.Context, scripts []invocation) error { return l.run(ctx, scripts, nil) })
 	l.ctx, l.stop = context.WithCancel(context.Background())
+	l.settler = newSettler(l.ctx, func(ctx context.Context, scripts []invocation) error { return l.run(ctx, scripts, nil) })
 	client.Watch(l.observeMode)
 	client.TryWith(l.fleet.beat)
 	return l

@@ -2,9 +2,14 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
+	"net"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 const (
@@ -12,6 +17,9 @@ const (
 	settledAtOnce = 128
 	// maxUnsettled bounds what waits. Whoever comes on top tells Redis himself.
 	maxUnsettled = 8192
+	// settleAgain is how long what could not be sent waits, and settleFor how long it is tried: a slot is free by itself then.
+	settleAgain = 50 * time.Millisecond
+	settleFor   = slotTTL
 )
 
 // settler tells Redis what calls that are over give back. It does so behind their answers and in batches, so that no client waits
@@ -21,6 +29,7 @@ const (
 // units were on their way back to its windows while it was made: see about and changes.
 type settler struct {
 	tell func(context.Context, []invocation) error
+	ctx  context.Context // with whose end nothing is tried again
 
 	count atomic.Int64 // settlements that Redis does not know of yet, so that the usual call takes no lock
 	// epochs count what has begun and what has ended, for each window, some of which share one.
@@ -43,8 +52,8 @@ type settlement struct {
 	after   func()   // once it has been told, or could not be
 }
 
-func newSettler(tell func(context.Context, []invocation) error) *settler {
-	return &settler{tell: tell, told: make(chan struct{}), windows: make(map[string]int), seed: maphash.MakeSeed()}
+func newSettler(ctx context.Context, tell func(context.Context, []invocation) error) *settler {
+	return &settler{tell: tell, ctx: ctx, told: make(chan struct{}), windows: make(map[string]int), seed: maphash.MakeSeed()}
 }
 
 // settle takes a settlement over.
@@ -52,7 +61,7 @@ func (s *settler) settle(ctx context.Context, what settlement) {
 	s.mu.Lock()
 	if len(s.queue) >= maxUnsettled {
 		s.mu.Unlock()
-		s.deliver(ctx, what.scripts)
+		_ = s.tell(ctx, what.scripts)
 		what.after()
 		return
 	}
@@ -142,7 +151,11 @@ func (s *settler) run() {
 		for i := range batch {
 			scripts = append(scripts, batch[i].scripts...)
 		}
-		s.deliver(context.Background(), scripts)
+		for left := scripts; len(left) > 0; {
+			n := min(len(left), settledAtOnce)
+			s.deliver(left[:n])
+			left = left[n:]
+		}
 		for i := range batch {
 			batch[i].after()
 		}
@@ -158,11 +171,32 @@ func (s *settler) forget(keys []string) {
 	}
 }
 
-// deliver tells Redis, once: what fails may have happened. What that means is in [Limiter.Settle]'s comment.
-func (s *settler) deliver(ctx context.Context, scripts []invocation) {
-	for len(scripts) > 0 {
-		n := min(len(scripts), settledAtOnce)
-		_ = s.tell(ctx, scripts[:n])
-		scripts = scripts[n:]
+// deliver tells Redis. What was sent is not sent again, since it may have happened; what that means is in [Limiter.Settle]'s comment.
+// What was not, for want of a connection or while Redis is not asked, is.
+func (s *settler) deliver(scripts []invocation) {
+	for began := time.Now(); ; {
+		scripts = unsent(scripts, s.tell(context.Background(), scripts))
+		if len(scripts) == 0 || time.Since(began) > settleFor {
+			return
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(settleAgain):
+		}
 	}
+}
+
+// unsent lists those of some calls that no server can have seen, as they were before.
+func unsent(calls []invocation, err error) (left []invocation) {
+	if err == nil {
+		return nil
+	}
+	for _, call := range calls {
+		var dial *net.OpError
+		if errors.Is(err, ErrOpen) || errors.Is(call.Err(), goredis.ErrPoolTimeout) || errors.As(call.Err(), &dial) && dial.Op == "dial" {
+			left = append(left, invocation{goredis.NewIntSliceCmd(context.Background(), call.Args()...), call.script})
+		}
+	}
+	return left
 }

@@ -2,9 +2,15 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -74,7 +80,7 @@ func TestSettlingDoesNotWaitForRedis(t *testing.T) {
 
 func TestSettlementsAreToldInBatches(t *testing.T) {
 	told := make(chan int)
-	s := newSettler(func(_ context.Context, scripts []invocation) error {
+	s := newSettler(t.Context(), func(_ context.Context, scripts []invocation) error {
 		told <- len(scripts)
 		return nil
 	})
@@ -115,7 +121,7 @@ func TestWhoeverFindsTheQueueFullTellsRedisHimself(t *testing.T) {
 	var total int
 	release := make(chan struct{})
 	first := true
-	s := newSettler(func(_ context.Context, scripts []invocation) error {
+	s := newSettler(t.Context(), func(_ context.Context, scripts []invocation) error {
 		mu.Lock()
 		wait := first
 		first = false
@@ -146,4 +152,66 @@ func TestWhoeverFindsTheQueueFullTellsRedisHimself(t *testing.T) {
 	if total != maxUnsettled+6 {
 		t.Errorf("%d told, want all %d", total, maxUnsettled+6)
 	}
+}
+
+// What a server may have seen is never sent again: units would come back twice.
+func TestOnlyWhatWasNotSentIsTriedAgain(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for _, c := range []struct {
+		name  string
+		err   error   // of the first attempt
+		calls []error // of its calls
+		again int
+	}{
+		{"all is well", nil, []error{nil, nil}, 0},
+		{"Redis is not asked", ErrOpen, []error{nil, nil}, 2},
+		{"no connection is free", goredis.ErrPoolTimeout, []error{goredis.ErrPoolTimeout, goredis.ErrPoolTimeout}, 2},
+		{"one node of a Cluster cannot be reached", dial, []error{nil, dial}, 1},
+		{"no answer in time", context.DeadlineExceeded, []error{context.DeadlineExceeded, context.DeadlineExceeded}, 0},
+		{"a connection that breaks", io.EOF, []error{io.EOF, &net.OpError{Op: "read", Err: io.EOF}}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []int
+				s := newSettler(t.Context(), func(_ context.Context, scripts []invocation) error {
+					told = append(told, len(scripts))
+					if len(told) > 1 {
+						return nil
+					}
+					for i, err := range c.calls {
+						if err != nil {
+							scripts[i].SetErr(err)
+						}
+					}
+					return c.err
+				})
+				var scripts []invocation
+				for range c.calls {
+					scripts = append(scripts, settleScript.invocation(t.Context(), make([]any, 3)))
+				}
+				s.settle(t.Context(), settlement{scripts: scripts, keys: []string{"a"}, after: func() {}})
+				s.close()
+				again := 0
+				for _, n := range told[1:] {
+					again += n
+				}
+				if told[0] != len(scripts) || again != c.again {
+					t.Errorf("told %v, want %d and then %d", told, len(scripts), c.again)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatCannotBeSentIsGivenUpInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		s := newSettler(t.Context(), func(context.Context, []invocation) error { attempts++; return ErrOpen })
+		began := time.Now()
+		s.settle(t.Context(), settlement{scripts: []invocation{settleScript.invocation(t.Context(), make([]any, 3))}, after: func() {}})
+		s.close()
+		if took := time.Since(began); took < settleFor || took > settleFor+2*settleAgain || attempts < 100 {
+			t.Errorf("%d attempts in %v", attempts, took)
+		}
+	})
 }
