@@ -297,3 +297,16 @@ func checkMistake(t *testing.T, p *process, args, says string) {
 		t.Errorf("`llm keys %s` repeats the secret: %s", args, message)
 	}
 }
+
+// A container checks itself with this, without a shell.
+func TestHealthCommandFindsTheGatewayByItsEnvironment(t *testing.T) {
+	p := start(t, standard(t))
+	out, err := p.caddy("llm", "health")
+	if err != nil || !strings.HasPrefix(out, "gateway ") || !strings.Contains(out, "provider demo") {
+		t.Errorf("%q and error %v", out, err)
+	}
+	p.stop()
+	if out, err := p.caddy("llm", "health"); err == nil {
+		t.Errorf("a gateway that has ended is well: %q", out)
+	}
+}
