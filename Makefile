@@ -6,7 +6,7 @@ export GATEWAY_DATA
 LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
 SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
 
-.PHONY: help run build test unit race valkey sdk dashboards e2e-llm load-test faults fuzz bench lint cover clean
+.PHONY: help run build test unit race valkey sdk dashboards e2e-llm load-test faults fuzz bench lint cover image env compose-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,13 +54,21 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 bench: ## the Go benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./modules/...
 
-lint: ## gofmt and go vet
-	@test -z "$$(gofmt -l caddy modules)" || { gofmt -l caddy modules; echo 'run gofmt -w on these'; exit 1; }
-	go vet ./...
+lint: ## gofmt, go vet, golangci-lint, actionlint and, where it is installed, shellcheck
+	./scripts/lint.sh
 
 cover: ## coverage of the Go tests, by package and in all
 	go test -coverprofile coverage.out -coverpkg ./modules/... ./...
 	go tool cover -func coverage.out | tail -1
+
+image: ## build the container image caddy-llm:local
+	DOCKER_BUILDKIT=1 docker build --build-arg VERSION="$$(./scripts/version.sh)" --tag caddy-llm:local .
+
+env: ## write .env for docker-compose.yml, with random secrets, unless it is there
+	./scripts/env.sh
+
+compose-test: ## bring docker-compose.yml up for real, use it, and take it down
+	./scripts/compose-test.sh
 
 clean: ## remove what was built; data stays
 	rm -rf bin .cache coverage.out

@@ -26,7 +26,9 @@ mkdir -p "$nobody/$MODULE/modules/@v"
 
 GOPROXY="file://$nobody,$(go env GOPROXY)"
 CGO_ENABLED=0
+# shellcheck disable=SC2089 # xcaddy itself takes the quotes away
 XCADDY_GO_BUILD_FLAGS="-trimpath -buildvcs=false -tags=nobadger,nomysql,nopgx -ldflags='-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(./scripts/version.sh)'"
+# shellcheck disable=SC2090
 export GOPROXY CGO_ENABLED XCADDY_GO_BUILD_FLAGS
 
 mkdir -p bin

@@ -1,9 +1,10 @@
 # What run-sdk.sh and run-llama.sh have in common; they source it. It leaves the shell in this folder.
+# shellcheck shell=bash
 
 if [ -n "${GATEWAY_BIN:-}" ]; then
 	GATEWAY_BIN=$(realpath "$GATEWAY_BIN")
 fi
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 cache=$(cd .. && pwd)/.cache
 
 say() { printf '\n== %s\n' "$*"; }

@@ -1,8 +1,6 @@
 package modules
 
 import (
-	"encoding/json"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -38,8 +36,7 @@ func parseLLM(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	for _, handler := range []caddy.Module{
 		new(health.Health), new(keys.Keys), new(auth.Auth), new(ratelimit.RateLimit), new(analyze.Handler), new(cache.Cache), new(proxy.Proxy),
 	} {
-		chain.HandlersRaw = append(chain.HandlersRaw, json.RawMessage(
-			caddyconfig.JSONModuleObject(handler, "handler", handler.CaddyModule().ID.Name(), nil)))
+		chain.HandlersRaw = append(chain.HandlersRaw, caddyconfig.JSONModuleObject(handler, "handler", handler.CaddyModule().ID.Name(), nil))
 	}
 	return h.NewRoute(matcher, &caddyhttp.Subroute{Routes: caddyhttp.RouteList{chain}}), nil
 }

@@ -68,7 +68,7 @@ redis_port=$(free_port)
 "${REDIS_SERVER:-redis-server}" --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$scratch" \
 	--enable-debug-command no >"$scratch/redis.log" 2>&1 &
 redis_pid=$!
-started+=($redis_pid)
+started+=("$redis_pid")
 cli() { "$redis_cli" -p "$redis_port" "$@"; }
 await Redis cli PING
 

@@ -29,7 +29,6 @@ type asking struct {
 	key        *gateway.Key
 	beta       []string
 	user       string
-	ttl        *int64
 }
 
 // keyOf makes the key of a call. The call must be one that can be kept.

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -82,7 +81,7 @@ func durationArg(d *caddyfile.Dispenser) (caddy.Duration, error) {
 		return 0, d.Errf("parsing duration %q: %w", d.Val(), err)
 	}
 	if v < 0 {
-		return 0, d.Errf("duration must not be negative: %s", time.Duration(v))
+		return 0, d.Errf("duration must not be negative: %s", v)
 	}
 	return caddy.Duration(v), nil
 }

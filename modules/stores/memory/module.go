@@ -112,10 +112,7 @@ func (limits) Destruct() error { return nil }
 type kept struct{ *Answers }
 
 // Destruct frees the answers with their last user.
-func (k kept) Destruct() error {
-	k.Close()
-	return nil
-}
+func (k kept) Destruct() error { return k.Close() }
 
 // Interface guards
 var (

@@ -225,7 +225,7 @@ func TestTheFirstLevelComesToAgreeWithRedisWhateverHappensAtOnce(t *testing.T) {
 						s.PutAnswer(t.Context(), key, anAnswer(fmt.Sprint(number.Add(1)))) //nolint:errcheck // under load it may
 					case 3:
 						if i == 0 {
-							server.Del(t.Context(), answerName(key)) //nolint:errcheck
+							server.Del(t.Context(), answerName(key))
 						}
 					default:
 						s.Answer(t.Context(), key) //nolint:errcheck
