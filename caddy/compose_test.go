@@ -102,6 +102,9 @@ func TestComposeImagesArePinned(t *testing.T) {
 			t.Errorf("%s runs %s, which is no pinned version", name, service.Image)
 		}
 	}
+	if locust := project.Services["locust"].Image; !strings.Contains(read(t, "../load_tests/requirements.txt"), "locust=="+strings.TrimPrefix(locust, "locustio/locust:")+"\n") {
+		t.Errorf("load_tests/requirements.txt does not pin the Locust of %s", locust)
+	}
 	digest := "example.com/redis@sha256:" + strings.Repeat("0", 64)
 	other, err := stack(t, append(assignments(t, envFile(t)), "REDIS_IMAGE="+digest)...)
 	if err != nil {

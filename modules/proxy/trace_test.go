@@ -154,7 +154,7 @@ func TestTheProviderGetsTheTraceContextOfItsAttempt(t *testing.T) {
 	if r.Header.Get("Traceparent") != clients || r.Header.Get("Tracestate") != "other=1" {
 		t.Errorf("the client's own headers are changed: %v", r.Header)
 	}
-	if traces, r = tracedChat(t, p, strings.Replace(question, "both", "b/y", 1)); b.sent[1].Header.Get("Traceparent") == "" {
+	if tracedChat(t, p, strings.Replace(question, "both", "b/y", 1)); b.sent[1].Header.Get("Traceparent") == "" {
 		t.Errorf("without any header of the client's, sent is %v", b.sent[1].Header)
 	}
 }
