@@ -53,10 +53,10 @@ func Peek(operation dialect.Operation, body []byte) (Request, *dialect.Error) {
 		}
 	}
 	if p.request.Model == "" {
-		return Request{}, missing("model", "name the model to use")
+		return Request{}, dialect.Missing("model", "name the model to use")
 	}
 	if !p.hasInput {
-		return Request{}, missing(p.input, "there is nothing to answer")
+		return Request{}, dialect.Missing(p.input, "there is nothing to answer")
 	}
 	r := p.request
 	r.MaxTokens *= r.Choices
@@ -74,7 +74,7 @@ type peek struct {
 func (p *peek) member(name, value []byte) *dialect.Error {
 	if string(name) == p.input {
 		if p.wants != 0 && value[0] != p.wants {
-			return mistyped(p.input, "an array")
+			return dialect.Mistyped(p.input, "an array")
 		}
 		p.hasInput = string(value) != "null"
 		return nil
@@ -84,12 +84,12 @@ func (p *peek) member(name, value []byte) *dialect.Error {
 	case "model":
 		model, ok := dialect.Text(value)
 		if !ok {
-			return mistyped("model", "a string")
+			return dialect.Mistyped("model", "a string")
 		}
 		r.Model = model
 	case "stream":
 		if r.Stream = string(value) == "true"; !r.Stream && string(value) != "false" && string(value) != "null" {
-			return mistyped("stream", "true or false")
+			return dialect.Mistyped("stream", "true or false")
 		}
 	case "stream_options":
 		for option, on := range dialect.Members(value) {
@@ -100,19 +100,19 @@ func (p *peek) member(name, value []byte) *dialect.Error {
 	case "max_tokens", "max_completion_tokens", "max_output_tokens":
 		n, ok := number(value)
 		if !ok {
-			return mistyped(string(name), "an integer")
+			return dialect.Mistyped(string(name), "an integer")
 		}
 		r.MaxTokens = max(r.MaxTokens, bounded(n, 0, maxCap))
 	case "n":
 		n, ok := number(value)
 		if !ok {
-			return mistyped("n", "an integer")
+			return dialect.Mistyped("n", "an integer")
 		}
 		r.Choices = bounded(n, 1, maxChoices)
 	case "temperature":
 		t, ok := number(value)
 		if !ok {
-			return mistyped("temperature", "a number")
+			return dialect.Mistyped("temperature", "a number")
 		}
 		r.Temperature, r.HasTemperature = t, string(value) != "null"
 	case "seed":
@@ -135,16 +135,4 @@ func number(value []byte) (float64, bool) {
 // bounded rounds up, to an integer from least to most.
 func bounded(n, least, most float64) int64 {
 	return int64(math.Ceil(min(max(n, least), most)))
-}
-
-func missing(field, then string) *dialect.Error {
-	err := dialect.Errorf(dialect.InvalidRequest, "%s is missing, %s", field, then)
-	err.Field, err.Code = field, "missing_required_parameter"
-	return err
-}
-
-func mistyped(field, want string) *dialect.Error {
-	err := dialect.Errorf(dialect.InvalidRequest, "%s must be %s", field, want)
-	err.Field, err.Code = field, "invalid_type"
-	return err
 }
