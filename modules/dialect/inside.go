@@ -45,6 +45,16 @@ func (in Inside) Quote(dst []byte) []byte {
 	return append(dst, '"')
 }
 
+// Characters counts the characters of the text. A pair of surrogates is one.
+func (in Inside) Characters() int {
+	n := 0
+	for i := 0; i < len(in); n++ {
+		size, _ := unit(in[i:])
+		i += size
+	}
+	return n
+}
+
 // Blank tells whether the text is nothing but white space, as some servers refuse it.
 func (in Inside) Blank() bool {
 	for i := 0; i < len(in); i++ {

@@ -161,13 +161,3 @@ func quoted(text dialect.Inside, start, end int) dialect.Inside {
 	}
 	return dialect.Escape(plain[from:])
 }
-
-// characters counts the characters of a text. A pair of surrogates is one.
-func characters(text dialect.Inside) int {
-	n := 0
-	for i := 0; i < len(text); n++ {
-		size, _ := unit(text[i:])
-		i += size
-	}
-	return n
-}

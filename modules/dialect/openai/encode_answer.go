@@ -73,10 +73,10 @@ func appendAnnotations(dst []byte, parts []dialect.Part) []byte {
 		}
 		for j := range part.Citations {
 			if part.Citations[j].URL != "" {
-				dst = appendAnnotation(dialect.Element(dst), &part.Citations[j], before, characters(part.Text))
+				dst = appendAnnotation(dialect.Element(dst), &part.Citations[j], before, part.Text.Characters())
 			}
 		}
-		before += characters(part.Text)
+		before += part.Text.Characters()
 	}
 	return append(dst, ']')
 }

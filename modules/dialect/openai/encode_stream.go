@@ -127,7 +127,7 @@ func (e *Encoder) callHead(dst []byte, index int) []byte {
 func (e *Encoder) text(dst []byte, event *dialect.Event) []byte {
 	switch event.Of {
 	case dialect.PartText:
-		e.total += characters(event.Text)
+		e.total += event.Text.Characters()
 		dst = dialect.InsideMember(e.delta(dst), "content", event.Text)
 	case dialect.PartReasoning:
 		dst = dialect.InsideMember(e.delta(dst), "reasoning_content", event.Text)

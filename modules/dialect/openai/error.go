@@ -50,7 +50,7 @@ func Status(e *dialect.Error) int {
 	}
 	status := e.HTTPStatus()
 	switch {
-	case status == statusOverloaded:
+	case status == dialect.StatusOverloaded:
 		return http.StatusServiceUnavailable
 	case status < 400 || http.StatusText(status) == "":
 		return http.StatusBadGateway

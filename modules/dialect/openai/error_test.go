@@ -144,8 +144,8 @@ func TestProvidersSayHowLongToWait(t *testing.T) {
 		{fields("Retry-After", "Mon, 01 Jan 2001 00:00:00 GMT"), 0},
 		{fields("Retry-After", "-5"), 0},
 		{fields("Retry-After", "NaN"), 0},
-		{fields("Retry-After", "1e300"), maxRetryAfter},
-		{fields("Retry-After", "Tue, 24 Nov 2099 10:00:30 GMT", "Date", date), maxRetryAfter},
+		{fields("Retry-After", "1e300"), dialect.MaxRetryAfter},
+		{fields("Retry-After", "Tue, 24 Nov 2099 10:00:30 GMT", "Date", date), dialect.MaxRetryAfter},
 	}
 	for _, tt := range tests {
 		if got := ParseError(503, tt.header, nil).RetryAfter; got != tt.want {
@@ -155,9 +155,9 @@ func TestProvidersSayHowLongToWait(t *testing.T) {
 }
 
 func TestALongMessageIsCutBetweenCharacters(t *testing.T) {
-	body := encode(t, object{"error": object{"message": strings.Repeat("é", maxMessage)}})
+	body := encode(t, object{"error": object{"message": strings.Repeat("é", dialect.MaxMessage)}})
 	e := ParseError(500, fields(), body)
-	if len(e.Message) > maxMessage+len("…") || strings.Contains(e.Message, "\ufffd") {
+	if len(e.Message) > dialect.MaxMessage+len("…") || strings.Contains(e.Message, "\ufffd") {
 		t.Errorf("message of %d bytes: %q", len(e.Message), e.Message)
 	}
 }

@@ -129,7 +129,7 @@ var null = []byte("null")
 
 // text sends a string in pieces; before and after enclose each one in the delta.
 func (r *replay) text(before string, value []byte, after string) {
-	for piece := range pieces(value[1 : len(value)-1]) {
+	for piece := range dialect.Pieces(value[1 : len(value)-1]) {
 		if r.stopped {
 			return
 		}

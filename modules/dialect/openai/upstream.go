@@ -3,24 +3,12 @@ package openai
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
-)
-
-// statusOverloaded is what Anthropic, and servers in its manner, answer with when they have too much to do.
-const statusOverloaded = 529
-
-const (
-	maxMessage    = 2 << 10 // bytes of a provider's message that are passed on
-	maxRetryAfter = 24 * time.Hour
 )
 
 // ParseError makes an error of a provider's answer that is none. header gives a header field by its name.
@@ -29,8 +17,8 @@ const (
 // the gateway's credential becomes a 502 that tells nothing of it, and so does a body that is not JSON, such
 // as a proxy's HTML page.
 func ParseError(status int, header func(name string) string, body []byte) *dialect.Error {
-	e := &dialect.Error{Kind: dialect.UpstreamFailed, RetryAfter: retryAfter(header)}
-	e.Retryable = retryable(status)
+	e := &dialect.Error{Kind: dialect.UpstreamFailed, RetryAfter: dialect.RetryAfter(header)}
+	e.Retryable = dialect.RetryableStatus(status)
 	said, isJSON := parseBody(body)
 	e.Cause = fmt.Errorf("the provider answered with status %d, code %q", status, said.code)
 	switch status {
@@ -40,7 +28,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 		return e
 	}
 	if !isJSON {
-		e.Kind = kindWithoutWords(status)
+		e.Kind = dialect.KindOfStatus(status)
 		e.Message = fmt.Sprintf("the provider answered with status %d and no error that the gateway can read", status)
 		return e
 	}
@@ -66,7 +54,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 	case status >= 400 && status < 500:
 		e.Kind, e.Status = dialect.InvalidRequest, status
 	default:
-		e.Kind = kindWithoutWords(status)
+		e.Kind = dialect.KindOfStatus(status)
 	}
 	if spent(e.Code) {
 		e.Retryable = false
@@ -75,30 +63,6 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 		e.Body = bytes.Clone(body)
 	}
 	return e
-}
-
-// kindWithoutWords judges an answer by its status alone.
-func kindWithoutWords(status int) dialect.Kind {
-	switch status {
-	case http.StatusTooManyRequests:
-		return dialect.RateLimit
-	case http.StatusRequestEntityTooLarge:
-		return dialect.TooLarge
-	case http.StatusServiceUnavailable, statusOverloaded:
-		return dialect.Unavailable
-	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
-		return dialect.Timeout
-	}
-	return dialect.UpstreamFailed
-}
-
-func retryable(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, statusOverloaded:
-		return true
-	}
-	return false
 }
 
 // spent tells whether a code says that an account's money is used up, which no retry changes.
@@ -131,11 +95,11 @@ func parseBody(body []byte) (said, bool) {
 	e := root.Get("error")
 	switch {
 	case e.Type == gjson.String:
-		return said{message: clean(e.Str), code: text(root.Get("code"))}, true
+		return said{message: dialect.CleanMessage(e.Str), code: text(root.Get("code"))}, true
 	case !e.IsObject():
 		e = root
 	}
-	return said{clean(text(e.Get("message"))), text(e.Get("type")), text(e.Get("code")), text(e.Get("param"))}, true
+	return said{dialect.CleanMessage(text(e.Get("message"))), text(e.Get("type")), text(e.Get("code")), text(e.Get("param"))}, true
 }
 
 // text is a string's value. Numbers, which some servers repeat the status with, say nothing new.
@@ -143,44 +107,5 @@ func text(r gjson.Result) string {
 	if r.Type != gjson.String {
 		return ""
 	}
-	return clean(r.Str)
-}
-
-// clean keeps a message of bounded length and valid UTF-8.
-func clean(s string) string {
-	s = strings.ToValidUTF8(s, "\ufffd")
-	if len(s) <= maxMessage {
-		return s
-	}
-	cut := maxMessage
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
-
-// retryAfter reads how long to wait: OpenAI's Retry-After-Ms, which is finer, else Retry-After in seconds or
-// as a date (RFC 9110, section 10.2.3), which the provider's own clock in Date measures.
-func retryAfter(header func(name string) string) time.Duration {
-	if ms, err := strconv.ParseFloat(header("Retry-After-Ms"), 64); err == nil && ms >= 0 {
-		return wait(ms * float64(time.Millisecond))
-	}
-	text := header("Retry-After")
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 {
-		return wait(seconds * float64(time.Second))
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(header("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
-}
-
-// wait bounds a wait, in nanoseconds.
-func wait(ns float64) time.Duration {
-	return time.Duration(math.Min(ns, float64(maxRetryAfter)))
+	return dialect.CleanMessage(r.Str)
 }

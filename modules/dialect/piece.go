@@ -1,4 +1,4 @@
-package openai
+package dialect
 
 import (
 	"iter"
@@ -11,9 +11,9 @@ const (
 	maxPiece = 64
 )
 
-// pieces cuts the inside of a JSON string into parts that are the insides of strings themselves: never within
+// Pieces cuts the inside of a JSON string into parts that are the insides of strings themselves: never within
 // a character, an escape sequence or a pair of surrogates, and after a space where there is one.
-func pieces(inside []byte) iter.Seq[[]byte] {
+func Pieces(inside []byte) iter.Seq[[]byte] {
 	return func(yield func(piece []byte) bool) {
 		begin := 0
 		for i := 0; i < len(inside); {
