@@ -21,28 +21,28 @@ var errFoldLimit = errors.New("folding a stream: the answer is larger than is ke
 type Fold struct {
 	limit, size int
 	err         error
-	top         parts // without object, choices and usage
-	usage       parts // usage alone, so that it comes last
+	top         dialect.Growing // without object, choices and usage
+	usage       dialect.Growing // usage alone, so that it comes last
 	choices     []*choice
 }
 
 // choice is one choice in progress.
 type choice struct {
 	index    int
-	message  parts // without tool_calls and function_call
+	message  dialect.Growing // without tool_calls and function_call
 	calls    []*call
-	function parts // of function_call
-	logprobs parts
+	function dialect.Growing // of function_call
+	logprobs dialect.Growing
 	// noLogprobs is whether logprobs came as null, which a whole answer then says too.
 	noLogprobs bool
-	rest       parts // finish_reason, and what we do not know
+	rest       dialect.Growing // finish_reason, and what we do not know
 }
 
 // call is one tool call in progress.
 type call struct {
 	index    int
-	parts    parts // without index and function
-	function parts
+	parts    dialect.Growing // without index and function
+	function dialect.Growing
 }
 
 // NewFold makes a Fold that holds about limit bytes at most.
@@ -57,7 +57,7 @@ func (f *Fold) Add(data []byte) error {
 			f.err = errFoldLimit
 		}
 		if f.err != nil {
-			f.top, f.usage, f.choices = nil, nil, nil
+			f.top, f.usage, f.choices = dialect.Growing{}, dialect.Growing{}, nil
 		}
 	}
 	return f.err
@@ -79,7 +79,7 @@ func (f *Fold) add(data []byte) error {
 			}
 		case "usage":
 			if string(value) != "null" {
-				f.set(&f.usage, name, value)
+				f.size += f.usage.Set(name, value)
 			}
 		case "choices":
 			for element := range dialect.Elements(value) {
@@ -88,7 +88,7 @@ func (f *Fold) add(data []byte) error {
 				}
 			}
 		default:
-			f.set(&f.top, name, value)
+			f.size += f.top.Set(name, value)
 		}
 	}
 	return nil
@@ -110,10 +110,10 @@ func (f *Fold) choice(chunk []byte) error {
 		case "logprobs":
 			c.noLogprobs = c.noLogprobs || string(value) == "null"
 			for list, items := range dialect.Members(value) {
-				f.extend(&c.logprobs, list, items)
+				f.size += c.logprobs.Extend(list, items)
 			}
 		default:
-			f.set(&c.rest, name, value)
+			f.size += c.rest.Set(name, value)
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func (f *Fold) delta(c *choice, delta []byte) error {
 		switch string(name) {
 		case "role":
 			if string(value) != "null" {
-				f.set(&c.message, name, value)
+				f.size += c.message.Set(name, value)
 			}
 		case "tool_calls":
 			for element := range dialect.Elements(value) {
@@ -135,7 +135,7 @@ func (f *Fold) delta(c *choice, delta []byte) error {
 		case "function_call":
 			f.function(&c.function, value)
 		default:
-			f.join(&c.message, name, value)
+			f.size += c.message.Join(name, value)
 		}
 	}
 	return nil
@@ -159,29 +159,29 @@ func (f *Fold) toolCall(c *choice, fragment []byte) error {
 			f.function(&call.function, value)
 		case "id", "type":
 			// Some servers repeat these as empty strings.
-			if string(value) != `""` || call.parts.find(string(name)) == nil {
-				f.set(&call.parts, name, value)
+			if string(value) != `""` || !call.parts.Has(string(name)) {
+				f.size += call.parts.Set(name, value)
 			}
 		default:
-			f.set(&call.parts, name, value)
+			f.size += call.parts.Set(name, value)
 		}
 	}
 	return nil
 }
 
 // function adds a fragment of a function's name and arguments. Some servers repeat the whole name.
-func (f *Fold) function(ps *parts, fragment []byte) {
+func (f *Fold) function(g *dialect.Growing, fragment []byte) {
 	for name, value := range dialect.Members(fragment) {
 		switch string(name) {
 		case "name":
-			if p := ps.find("name"); p != nil && string(p.raw) == string(value[:len(value)-1]) {
+			if g.Holds("name", value) {
 				continue
 			}
-			f.join(ps, name, value)
+			f.size += g.Join(name, value)
 		case "arguments":
-			f.join(ps, name, value)
+			f.size += g.Join(name, value)
 		default:
-			f.set(ps, name, value)
+			f.size += g.Set(name, value)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func implied(c *choice, fragment []byte) (int, error) {
 			continue
 		}
 		for _, call := range c.calls {
-			if id := call.parts.find("id"); id != nil && string(id.raw) == string(value) {
+			if call.parts.Holds("id", value) {
 				return call.index, nil
 			}
 		}

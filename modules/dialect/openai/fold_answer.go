@@ -12,7 +12,7 @@ func (f *Fold) Answer() ([]byte, error) {
 	}
 	dst := make([]byte, 0, f.size+256)
 	dst = append(dst, `{"object":"chat.completion"`...)
-	dst = f.top.append(dst)
+	dst = f.top.Append(dst)
 	dst = append(dst, `,"choices":[`...)
 	for i, c := range f.choices {
 		if i > 0 {
@@ -21,7 +21,7 @@ func (f *Fold) Answer() ([]byte, error) {
 		dst = c.append(dst)
 	}
 	dst = append(dst, ']')
-	dst = f.usage.append(dst)
+	dst = f.usage.Append(dst)
 	dst = append(dst, '}')
 	if err := Complete(dst); err != nil {
 		return nil, fmt.Errorf("folding a stream: %w", err)
@@ -34,11 +34,11 @@ func (c *choice) append(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(c.index), 10)
 	dst = append(dst, `,"message":`...)
 	begin := len(dst)
-	if c.message.find("role") == nil {
+	if !c.message.Has("role") {
 		dst = append(dst, `,"role":"assistant"`...)
 	}
-	dst = c.message.append(dst)
-	if c.message.find("content") == nil {
+	dst = c.message.Append(dst)
+	if !c.message.Has("content") {
 		dst = append(dst, `,"content":null`...)
 	}
 	dst[begin] = '{' // in place of the first comma
@@ -52,41 +52,30 @@ func (c *choice) append(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	if len(c.function) > 0 {
+	if c.function.Len() > 0 {
 		dst = append(dst, `,"function_call":`...)
-		dst = appendObject(dst, c.function)
+		dst = c.function.AppendObject(dst)
 	}
 	dst = append(dst, '}')
 	switch {
-	case len(c.logprobs) > 0:
+	case c.logprobs.Len() > 0:
 		dst = append(dst, `,"logprobs":`...)
-		dst = appendObject(dst, c.logprobs)
+		dst = c.logprobs.AppendObject(dst)
 	case c.noLogprobs:
 		dst = append(dst, `,"logprobs":null`...)
 	}
-	dst = c.rest.append(dst)
+	dst = c.rest.Append(dst)
 	return append(dst, '}')
 }
 
 func (c *call) append(dst []byte) []byte {
-	if len(c.function) == 0 {
-		return appendObject(dst, c.parts)
+	if c.function.Len() == 0 {
+		return c.parts.AppendObject(dst)
 	}
 	begin := len(dst)
-	dst = c.parts.append(dst)
+	dst = c.parts.Append(dst)
 	dst = append(dst, `,"function":`...)
-	dst = appendObject(dst, c.function)
+	dst = c.function.AppendObject(dst)
 	dst[begin] = '{'
-	return append(dst, '}')
-}
-
-// appendObject appends an object of the members.
-func appendObject(dst []byte, ps parts) []byte {
-	if len(ps) == 0 {
-		return append(dst, "{}"...)
-	}
-	begin := len(dst)
-	dst = ps.append(dst)
-	dst[begin] = '{' // in place of the first comma
 	return append(dst, '}')
 }
