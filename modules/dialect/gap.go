@@ -1,13 +1,18 @@
 package dialect
 
+// DefaultMaxTokens is a bound on the tokens of an answer that every model of today can keep.
+const DefaultMaxTokens = 4096
+
 // Policy is what an encoder of requests may decide.
 type Policy struct {
 	// Drop leaves out what the dialect cannot express, in place of refusing the call.
 	Drop bool
-	// MaxTokens is the bound for a dialect that needs one, where the client set none.
+	// MaxTokens is the bound for a dialect that needs one, where the client set none; zero for DefaultMaxTokens.
 	MaxTokens int64
 	// KeepReasoning sends earlier reasoning back as plain text to servers that want it, where it is not signed.
 	KeepReasoning bool
+	// BudgetReasoning asks for thoughts by a budget in tokens, as models want that know no effort.
+	BudgetReasoning bool
 }
 
 // Gaps judges what an encoder of requests cannot express. It is refused with the client's own name for it or,

@@ -41,7 +41,7 @@ type Part struct {
 	Failed    bool   // the result tells of an error
 
 	// Signature is what a provider proves a part's origin with, and wants back as it was. Signer is the dialect
-	// that it is for; no other may be sent it.
+	// that it is for, or that Redacted, Raw or the id of an upload is for; no other may be sent it.
 	Signature Inside
 	Signer    Name
 	// Redacted is reasoning that only the provider can read. It is there in place of a text.

@@ -65,7 +65,7 @@ func decodeFile(part *dialect.Part, file []byte) {
 			part.Title, _ = dialect.Text(v)
 		case "file_id":
 			if in := dialect.InsideOf(v); in != nil {
-				part.Source = dialect.Source{Kind: dialect.SourceID, Data: in}
+				part.Source, part.Signer = dialect.Source{Kind: dialect.SourceID, Data: in}, dialect.OpenAI
 			}
 		case "file_data":
 			in := dialect.InsideOf(v)

@@ -290,6 +290,7 @@ func (d *requestDecoder) effort(field string, value []byte) *dialect.Error {
 	if err := readText(&r.Effort, field, value); err != nil {
 		return err
 	}
+	r.Mode = dialect.ReasoningAdaptive
 	if r.Effort == "none" {
 		r.Mode = dialect.ReasoningOff
 	}

@@ -117,6 +117,11 @@ func (e *requestEncoder) file(dst []byte, part *dialect.Part) []byte {
 		dst = append(dialect.Element(dst), `{"type":"file","file":{`...)
 		dst = dialect.TextMember(dst, "filename", title)
 		return append(appendAddress(dialect.Member(dst, "file_data"), part.Source), "}}"...)
+	case dialect.SourceID:
+		if part.Signer == dialect.OpenAI {
+			dst = append(dialect.Element(dst), `{"type":"file","file":{`...)
+			return append(dialect.InsideMember(dst, "file_id", part.Source.Data), "}}"...)
+		}
 	}
 	e.gaps.Part(part, "send its content in base64")
 	return dst

@@ -116,7 +116,8 @@ func AppendErrorEvent(dst []byte, e *dialect.Error) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// hasError tells whether body is an error in this dialect's shape.
+// hasError tells whether body is an error in this dialect's shape. Anthropic's is another, though it has the
+// member too.
 func hasError(body []byte) bool {
-	return len(body) > 0 && gjson.ValidBytes(body) && gjson.GetBytes(body, "error").IsObject()
+	return len(body) > 0 && gjson.ValidBytes(body) && gjson.GetBytes(body, "error").IsObject() && gjson.GetBytes(body, "type").Str != "error"
 }
