@@ -20,8 +20,11 @@ func AppendUsage(dst []byte, u dialect.Usage) []byte {
 	dst = strconv.AppendInt(append(dst, `{"prompt_tokens":`...), u.InputTotal(), 10)
 	dst = strconv.AppendInt(append(dst, `,"completion_tokens":`...), u.OutputTotal(), 10)
 	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), u.Total(), 10)
-	if u.CacheRead > 0 {
+	if u.CacheRead > 0 || u.CacheWrite > 0 {
 		dst = strconv.AppendInt(append(dst, `,"prompt_tokens_details":{"cached_tokens":`...), u.CacheRead, 10)
+		if u.CacheWrite > 0 {
+			dst = dialect.IntMember(dst, "cache_write_tokens", u.CacheWrite)
+		}
 		dst = append(dst, '}')
 	}
 	if u.Reasoning > 0 {

@@ -12,9 +12,8 @@ type Encoder struct {
 	head    []byte // what every chunk begins with, up to its choices
 
 	calls   []sentCall
-	details int // signed thoughts so far
-	signer  dialect.Name
-	signing []byte // the signature that comes in
+	details int          // signed thoughts so far
+	thought dialect.Part // the thoughts at hand and their signature
 
 	total, begin int // characters of all texts so far, and of those before the text at hand
 	citations    []dialect.Citation
@@ -46,8 +45,8 @@ func (e *Encoder) Encode(dst []byte, event *dialect.Event) []byte {
 	case dialect.EventDelta:
 		return e.text(dst, event)
 	case dialect.EventSignature:
-		e.signer = event.Signer
-		e.signing = append(e.signing, event.Text...)
+		e.thought.Signer = event.Signer
+		e.thought.Signature = append(e.thought.Signature, event.Text...)
 	case dialect.EventCitation:
 		if c := event.Citation; c.URL != "" {
 			e.citations = append(e.citations, dialect.Citation{URL: c.URL, Title: c.Title, Start: c.Start, End: c.End})
@@ -130,6 +129,7 @@ func (e *Encoder) text(dst []byte, event *dialect.Event) []byte {
 		e.total += event.Text.Characters()
 		dst = dialect.InsideMember(e.delta(dst), "content", event.Text)
 	case dialect.PartReasoning:
+		e.thought.Text = append(e.thought.Text, event.Text...)
 		dst = dialect.InsideMember(e.delta(dst), "reasoning_content", event.Text)
 	case dialect.PartRefusal:
 		dst = dialect.InsideMember(e.delta(dst), "refusal", event.Text)
@@ -161,13 +161,8 @@ func (e *Encoder) callOf(part int) int {
 // takes no arguments.
 func (e *Encoder) partEnd(dst []byte, event *dialect.Event) []byte {
 	switch {
-	case event.Of == dialect.PartReasoning && len(e.signing) > 0:
-		dst = append(dialect.Member(e.delta(dst), "reasoning_details"), `[{"type":"reasoning.text"`...)
-		dst = dialect.InsideMember(dst, "signature", e.signing)
-		dst = append(appendFormat(dst, e.signer, e.details), ']')
-		e.details++
-		e.signing = e.signing[:0]
-		return e.close(dst, "null")
+	case event.Of == dialect.PartReasoning:
+		return e.thoughtEnd(dst)
 	case event.Of == dialect.PartText && len(e.citations) > 0:
 		dst = append(dialect.Member(e.delta(dst), "annotations"), '[')
 		for i := range e.citations {
@@ -180,6 +175,18 @@ func (e *Encoder) partEnd(dst []byte, event *dialect.Event) []byte {
 			return e.arguments(dst, call, dialect.Inside("{}"))
 		}
 	}
+	return dst
+}
+
+// thoughtEnd tells signed thoughts once more, with their signature: what a client is to send back is in one place.
+func (e *Encoder) thoughtEnd(dst []byte) []byte {
+	if len(e.thought.Signature) > 0 {
+		dst = append(dialect.Member(e.delta(dst), "reasoning_details"), '[')
+		dst = append(appendDetail(dst, &e.thought, e.details), ']')
+		dst = e.close(dst, "null")
+		e.details++
+	}
+	e.thought.Text, e.thought.Signature = e.thought.Text[:0], e.thought.Signature[:0]
 	return dst
 }
 

@@ -135,7 +135,11 @@ func (f *Fold) delta(c *choice, delta []byte) error {
 		case "function_call":
 			f.function(&c.function, value)
 		default:
-			f.size += c.message.Join(name, value)
+			if value[0] == '[' { // such as annotations
+				f.size += c.message.Extend(name, value)
+			} else {
+				f.size += c.message.Join(name, value)
+			}
 		}
 	}
 	return nil

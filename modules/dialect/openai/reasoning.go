@@ -15,16 +15,32 @@ const (
 	formatGemini    = "google-gemini-v1"
 )
 
-// decodeReasoning appends the thoughts of a message, those with a signature where there are any.
+// decodeReasoning appends the thoughts of a message, those with a signature where there are any. A server that
+// streams tells the text of signed thoughts in details of their own, before the signature, or only beside them.
 func decodeReasoning(parts []dialect.Part, m message) []dialect.Part {
 	begin := len(parts)
+	plain := dialect.InsideOf(m.reasoning)
+	var before dialect.Inside
 	for detail := range dialect.Elements(m.details) {
-		if part := decodeDetail(detail); part.Signature != nil || part.Redacted != nil {
+		part := decodeDetail(detail)
+		switch {
+		case part.Redacted != nil:
+			parts = append(parts, part)
+		case part.Signature == nil:
+			before = append(before, part.Text...)
+		default:
+			if before != nil {
+				part.Text = append(before, part.Text...)
+				before = nil
+			}
+			if len(part.Text) == 0 {
+				part.Text, plain = plain, nil
+			}
 			parts = append(parts, part)
 		}
 	}
-	if in := dialect.InsideOf(m.reasoning); len(in) > 0 && len(parts) == begin {
-		parts = append(parts, dialect.Part{Kind: dialect.PartReasoning, Text: in})
+	if len(plain) > 0 && len(parts) == begin {
+		parts = append(parts, dialect.Part{Kind: dialect.PartReasoning, Text: plain})
 	}
 	return parts
 }
@@ -62,12 +78,7 @@ func appendDetail(dst []byte, part *dialect.Part, index int) []byte {
 		dst = part.Text.Quote(dialect.Member(dst, "text"))
 		dst = dialect.InsideMember(dst, "signature", part.Signature)
 	}
-	return appendFormat(dst, part.Signer, index)
-}
-
-// appendFormat ends an element of reasoning_details.
-func appendFormat(dst []byte, signer dialect.Name, index int) []byte {
-	switch signer {
+	switch part.Signer {
 	case dialect.Anthropic:
 		dst = dialect.TextMember(dst, "format", formatAnthropic)
 	case dialect.Gemini:
