@@ -10,16 +10,21 @@ import (
 )
 
 // show spells what a neutral value means, so that two that mean the same are the same text: escapes are decoded,
-// places left out, JSON is compacted, and turns of one role that follow each other are one.
+// places left out, JSON is compacted, turns of one role that follow each other are one, and a schema that has
+// the name of those without one has none.
 func show(v any) string {
 	var b strings.Builder
 	switch v := v.(type) {
 	case *dialect.Request:
-		fmt.Fprintf(&b, "model %q max %s stop %q cache %q user %q stream %v usage %v\n", v.Model, v.MaxTokens, v.Stop, v.Cache, v.User, v.Stream, v.IncludeUsage)
+		fmt.Fprintf(&b, "model %q max %s stop %q cache %q user %q metadata %s stream %v usage %v\n", v.Model, v.MaxTokens, v.Stop, v.Cache, v.User, compact(v.Metadata), v.Stream, v.IncludeUsage)
 		s := v.Sampling
 		fmt.Fprintf(&b, "sampling %s %s %s seed %s penalties %s %s n %s logprobs %v %s\n", s.Temperature, s.TopP, s.TopK, s.Seed, s.FrequencyPenalty, s.PresencePenalty, s.Choices, s.Logprobs, s.TopLogprobs)
-		fmt.Fprintf(&b, "reasoning %d %q %s %q\n", v.Reasoning.Mode, v.Reasoning.Effort, v.Reasoning.Budget, v.Reasoning.Display)
-		fmt.Fprintf(&b, "format %d %q %q %s strict %d\n", v.Format.Kind, v.Format.Name, v.Format.Description, compact(v.Format.Schema), v.Format.Strict)
+		effort := v.Reasoning.Effort
+		if v.Reasoning.Mode == dialect.ReasoningOff && effort == "none" {
+			effort = "" // says the same twice
+		}
+		fmt.Fprintf(&b, "reasoning %d %q %s %q\n", v.Reasoning.Mode, effort, v.Reasoning.Budget, v.Reasoning.Display)
+		fmt.Fprintf(&b, "format %d %q %q %s strict %d\n", v.Format.Kind, strings.TrimPrefix(v.Format.Name, "answer"), v.Format.Description, compact(v.Format.Schema), v.Format.Strict)
 		for _, t := range v.Tools {
 			fmt.Fprintf(&b, "tool %q %q %s strict %d cache %q\n", t.Name, t.Description, compact(t.Schema), t.Strict, t.Cache)
 		}

@@ -138,6 +138,7 @@ func (d *Decoder) choice(choice []byte) {
 	}
 	d.thoughts(m)
 	d.delta(dialect.PartText, m.content)
+	d.citations(m.annotations)
 	d.delta(dialect.PartRefusal, m.refusal)
 	for call := range dialect.Elements(m.calls) {
 		d.call(call)
@@ -165,6 +166,16 @@ func (d *Decoder) thoughts(m message) {
 			d.openText(dialect.PartReasoning)
 			d.give(dialect.Event{Kind: dialect.EventSignature, Index: d.text, Of: d.of, Text: part.Signature, Signer: part.Signer})
 		}
+	}
+}
+
+// citations gives what the text that is open cites. The words that are cited are not told: they have passed.
+func (d *Decoder) citations(annotations []byte) {
+	if d.text < 0 || d.of != dialect.PartText {
+		return
+	}
+	for _, c := range decodeAnnotations(annotations, nil) {
+		d.give(dialect.Event{Kind: dialect.EventCitation, Index: d.text, Of: d.of, Citation: &c})
 	}
 }
 
