@@ -1,0 +1,165 @@
+package crossing
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+)
+
+const hi = `"messages":[{"role":"user","content":"Hi"}]`
+
+// gaps are what a client asks for and the other dialect has not.
+var gaps = []struct {
+	from, to *dialect.Codec
+	body     string
+	field    string // that the error names
+	says     string
+}{
+	{&openai.Codec, &anthropic.Codec, hi + `,"temperature":1.5`, "temperature", "at most 1"},
+	{&openai.Codec, &anthropic.Codec, hi + `,"seed":7`, "seed", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"n":2`, "n", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"frequency_penalty":-0.5`, "frequency_penalty", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"presence_penalty":1`, "presence_penalty", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"logprobs":true`, "logprobs", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"response_format":{"type":"json_object"}`, "response_format", "JSON Schema"},
+	{&openai.Codec, &anthropic.Codec, hi + `,"logit_bias":{"50256":-100}`, "logit_bias", "leave it out"},
+	{&openai.Codec, &anthropic.Codec, hi + `,"store":true`, "store", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"modalities":["text","audio"]`, "modalities", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"min_p":0.1`, "min_p", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"functions":[{"name":"f"}]`, "functions", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]`, "tools.1", ""},
+	{&openai.Codec, &anthropic.Codec, hi + `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}`, "tool_choice", ""},
+	{&openai.Codec, &anthropic.Codec, `"messages":[{"role":"user","name":"ann","content":"Hi"}]`, "messages.0.name", ""},
+	{&openai.Codec, &anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"input_audio","input_audio":{"data":"QQ==","format":"wav"}}]}]`, "messages.0.content.1", ""},
+	{&openai.Codec, &anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}},{"type":"text","text":"a"}]}]`, "messages.0.content.0", ""},
+	{&openai.Codec, &anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"hologram"},{"type":"text","text":"a"}]}]`, "messages.0.content.0", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"top_k":5`, "top_k", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"thinking":{"type":"between_tools"}`, "thinking", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"container":"c"`, "container", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"mcp_servers":[{"url":"https://example.com/"}]`, "mcp_servers", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"tools":[{"type":"web_search_20250305","name":"web_search"}]`, "tools.0", ""},
+	{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"tools":[{"name":"f","input_schema":{},"defer_loading":true}]`, "tools.0.defer_loading", ""},
+	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://example.com/a.pdf"}},{"type":"text","text":"a"}]}]`, "messages.0.content.0", "base64"},
+	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"a"},"citations":{"enabled":true}}]}]`, "messages.0.content.0.citations", ""},
+	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}]}]}]`, "messages.0.content.0", "only be text"},
+	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"search_result","source":"s","title":"t","content":[]},{"type":"text","text":"a"}]}]`, "messages.0.content.0", ""},
+	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{}}]}]`, "messages.1.content.0", ""},
+}
+
+func TestWhatADialectHasNotIsRefusedByTheClientsName(t *testing.T) {
+	for _, tt := range gaps {
+		t.Run(string(tt.to.Name)+"/"+tt.field, func(t *testing.T) {
+			body := []byte(`{"model":"m",` + tt.body + `}`)
+			r, fault := tt.from.DecodeRequest(body)
+			if fault != nil {
+				t.Fatal(fault)
+			}
+			_, _, fault = tt.to.EncodeRequest(nil, r, dialect.Policy{})
+			if fault == nil || fault.Kind != dialect.InvalidRequest || fault.Field != tt.field ||
+				!strings.Contains(fault.Message, tt.field) || !strings.Contains(fault.Message, tt.says) {
+				t.Errorf("got %v, want a refusal of %s that says %q", fault, tt.field, tt.says)
+			}
+		})
+	}
+}
+
+func TestWhatADialectHasNotIsLeftOutAndToldWhereThePolicyAllows(t *testing.T) {
+	for _, tt := range gaps {
+		t.Run(string(tt.to.Name)+"/"+tt.field, func(t *testing.T) {
+			r, fault := tt.from.DecodeRequest([]byte(`{"model":"m",` + tt.body + `}`))
+			if fault != nil {
+				t.Fatal(fault)
+			}
+			body, dropped, fault := tt.to.EncodeRequest(nil, r, dialect.Policy{Drop: true})
+			if fault != nil || !slices.Equal(dropped, []string{tt.field}) {
+				t.Fatalf("got %v, dropped %q, want %q dropped", fault, dropped, tt.field)
+			}
+			if err := dialect.Check(body); err != nil {
+				t.Errorf("%v: %s", err, body)
+			}
+		})
+	}
+}
+
+func TestWhatNoClientCanSeeIsLeftOutWithoutAWord(t *testing.T) {
+	tests := []struct {
+		from, to *dialect.Codec
+		body     string
+	}{
+		{&openai.Codec, &anthropic.Codec, hi + `,"user":"u","metadata":{"a":"b"},"store":false,"service_tier":"flex","prompt_cache_key":"k","prompt_cache_retention":"24h"`},
+		{&openai.Codec, &anthropic.Codec, hi + `,"n":1,"frequency_penalty":0,"presence_penalty":0.0,"logprobs":false,"top_logprobs":0,"logit_bias":{},"modalities":["text"],"verbosity":"medium"`},
+		{&openai.Codec, &anthropic.Codec, hi + `,"seed":null,"stop":null,"functions":[],"function_call":"auto","temperature":1,"parallel_tool_calls":true,"tool_choice":"auto"`},
+		{&openai.Codec, &anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://example.com/","detail":"high"}}]},{"role":"assistant","content":"a","refusal":null,"annotations":[],"audio":null,"function_call":null,"reasoning_content":"Hm."}]`},
+		{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"service_tier":"auto","metadata":{"user_id":"u"},"diagnostics":{"previous_message_id":null},"context_management":{"edits":[]},"speed":"standard","mcp_servers":[],"cache_control":{"type":"ephemeral"}`},
+		{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"thinking":{"type":"adaptive","display":"omitted"},"tools":[{"name":"f","input_schema":{"type":"object"},"eager_input_streaming":true,"allowed_callers":["direct"],"defer_loading":false,"cache_control":{"type":"ephemeral"}}]`},
+		{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":"b"},{"type":"redacted_thinking","data":"c"},{"type":"tool_use","id":"t","name":"f","input":{},"caller":{"type":"direct"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"no"}]}]`},
+	}
+	for _, tt := range tests {
+		r, fault := tt.from.DecodeRequest([]byte(`{"model":"m",` + tt.body + `}`))
+		if fault != nil {
+			t.Fatalf("%s: %v", tt.body, fault)
+		}
+		body, dropped, fault := tt.to.EncodeRequest(nil, r, dialect.Policy{})
+		if fault != nil || len(dropped) > 0 || !json.Valid(body) {
+			t.Errorf("%s becomes %s, %q dropped, %v", tt.body, body, dropped, fault)
+		}
+	}
+}
+
+func TestRequestsThatAreNotAsTheirDialectHasThemAreRefused(t *testing.T) {
+	tests := []struct {
+		codec       *dialect.Codec
+		body, field string
+	}{
+		{&openai.Codec, `"model":1,` + hi, "model"},
+		{&openai.Codec, `"messages":{}`, "messages"},
+		{&openai.Codec, `"messages":["a"]`, "messages.0"},
+		{&openai.Codec, `"messages":[{"content":"a"}]`, "messages.0.role"},
+		{&openai.Codec, `"messages":[{"role":"robot","content":"a"}]`, "messages.0.role"},
+		{&openai.Codec, `"messages":[{"role":"user","content":1}]`, "messages.0.content"},
+		{&openai.Codec, `"messages":[{"role":"tool","content":"a"}]`, "messages.0.tool_call_id"},
+		{&openai.Codec, `"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]`, "messages.0.tool_calls.0.id"},
+		{&openai.Codec, `"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{}}]}]`, "messages.0.tool_calls.0.function.name"},
+		{&openai.Codec, `"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"a\":"}}]}]`, "messages.0.tool_calls.0.function.arguments"},
+		{&openai.Codec, `"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"[1]"}}]}]`, "messages.0.tool_calls.0.function.arguments"},
+		{&openai.Codec, hi + `,"stop":[1]`, "stop"},
+		{&openai.Codec, hi + `,"stop":{}`, "stop"},
+		{&openai.Codec, hi + `,"temperature":"0"`, "temperature"},
+		{&openai.Codec, hi + `,"stream":"true"`, "stream"},
+		{&openai.Codec, hi + `,"tools":{}`, "tools"},
+		{&openai.Codec, hi + `,"tools":[{"type":"function","function":{}}]`, "tools.0.function.name"},
+		{&openai.Codec, hi + `,"tool_choice":1`, "tool_choice"},
+		{&openai.Codec, hi + `,"response_format":{"type":"json_schema","json_schema":{"name":"n"}}`, "response_format.json_schema.schema"},
+		{&anthropic.Codec, `"messages":"a"`, "messages"},
+		{&anthropic.Codec, `"messages":[{"role":"tool","content":"a"}]`, "messages.0.role"},
+		{&anthropic.Codec, `"messages":[{"role":"user"}]`, "messages.0.content"},
+		{&anthropic.Codec, `"messages":[{"role":"user","content":{}}]`, "messages.0.content"},
+		{&anthropic.Codec, `"messages":[{"role":"user","content":["a"]}]`, "messages.0.content.0"},
+		{&anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"text"}]}]`, "messages.0.content.0.text"},
+		{&anthropic.Codec, `"messages":[{"role":"user","content":[{"type":"tool_result"}]}]`, "messages.0.content.0.tool_use_id"},
+		{&anthropic.Codec, `"messages":[{"role":"assistant","content":[{"type":"tool_use","name":"f","input":{}}]}]`, "messages.0.content.0.id"},
+		{&anthropic.Codec, `"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","input":{}}]}]`, "messages.0.content.0.name"},
+		{&anthropic.Codec, `"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":"x"}]}]`, "messages.0.content.0.input"},
+		{&anthropic.Codec, hi + `,"max_tokens":"9"`, "max_tokens"},
+		{&anthropic.Codec, hi + `,"system":1`, "system"},
+		{&anthropic.Codec, hi + `,"system":[{"type":"image"}]`, "system.0.type"},
+		{&anthropic.Codec, hi + `,"stop_sequences":"a"`, "stop_sequences"},
+		{&anthropic.Codec, hi + `,"stream":1`, "stream"},
+		{&anthropic.Codec, hi + `,"tools":[{}]`, "tools.0.name"},
+		{&anthropic.Codec, hi + `,"tool_choice":{"type":"tool"}`, "tool_choice.name"},
+		{&anthropic.Codec, hi + `,"tool_choice":{"type":"some"}`, "tool_choice.type"},
+		{&anthropic.Codec, hi + `,"output_config":{"format":{"type":"json_schema"}}`, "output_config.format.schema"},
+		{&anthropic.Codec, hi + `,"thinking":{"type":"enabled","budget_tokens":"9"}`, "thinking.budget_tokens"},
+	}
+	for _, tt := range tests {
+		_, fault := tt.codec.DecodeRequest([]byte("{" + tt.body + "}"))
+		if fault == nil || fault.Kind != dialect.InvalidRequest || fault.Field != tt.field {
+			t.Errorf("%s gives %v, want a refusal of %s", tt.body, fault, tt.field)
+		}
+	}
+}
