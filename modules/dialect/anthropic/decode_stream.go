@@ -72,7 +72,7 @@ func (d *Decoder) end() {
 
 // streamEvent holds the members of an event, as they are written; nil where they are missing.
 type streamEvent struct {
-	kind                         string
+	kind                         dialect.Inside
 	index                        int
 	message, block, delta, usage []byte
 }
@@ -82,7 +82,7 @@ func readEvent(data []byte) (e streamEvent) {
 	for name, value := range dialect.Members(data) {
 		switch string(name) {
 		case "type":
-			e.kind, _ = dialect.Text(value)
+			e.kind = dialect.InsideOf(value)
 		case "index":
 			if n, err := strconv.Atoi(string(value)); err == nil {
 				e.index = n
@@ -103,7 +103,7 @@ func readEvent(data []byte) (e streamEvent) {
 // read gives what an event tells. Types that we do not know are ignored, as Anthropic asks for.
 func (d *Decoder) read(data []byte) {
 	e := readEvent(data)
-	switch e.kind {
+	switch string(e.kind) {
 	case "message_start":
 		d.start(e.message)
 	case "content_block_start":
@@ -214,26 +214,37 @@ func (d *Decoder) citation(b *openBlock, c *dialect.Citation) {
 // delta gives what a delta adds to a block. Deltas of a type that does not fit the block, or that we do not
 // know, are ignored.
 func (d *Decoder) delta(b *openBlock, delta []byte) {
-	kind, value := "", []byte(nil)
+	var kind dialect.Inside
+	var value []byte
 	for name, v := range dialect.Members(delta) {
 		switch string(name) {
 		case "type":
-			kind, _ = dialect.Text(v)
+			kind = dialect.InsideOf(v)
 		case "text", "thinking", "partial_json", "signature", "citation":
 			value = v
 		}
 	}
+	if value == nil {
+		return
+	}
+	of := dialect.PartOpaque // whose deltas we do not know either
+	switch string(kind) {
+	case "text_delta", "citations_delta":
+		of = dialect.PartText
+	case "thinking_delta", "signature_delta":
+		of = dialect.PartReasoning
+	case "input_json_delta":
+		of = dialect.PartToolUse
+	}
 	switch {
-	case value == nil:
-	case kind == "text_delta" && b.of == dialect.PartText,
-		kind == "thinking_delta" && b.of == dialect.PartReasoning,
-		kind == "input_json_delta" && b.of == dialect.PartToolUse:
-		d.text(b, dialect.InsideOf(value))
-	case kind == "signature_delta" && b.of == dialect.PartReasoning:
-		d.signature(b, dialect.InsideOf(value))
-	case kind == "citations_delta" && b.of == dialect.PartText:
+	case of != b.of || of == dialect.PartOpaque:
+	case string(kind) == "citations_delta":
 		c := decodeCitation(value)
 		d.citation(b, &c)
+	case string(kind) == "signature_delta":
+		d.signature(b, dialect.InsideOf(value))
+	default:
+		d.text(b, dialect.InsideOf(value))
 	}
 }
 

@@ -63,7 +63,7 @@ func (f *Fold) add(data []byte) error {
 		return fmt.Errorf("folding a stream: %w", err)
 	}
 	e := readEvent(data)
-	switch e.kind {
+	switch string(e.kind) {
 	case "error":
 		return errFoldError
 	case "message_start":

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -125,4 +128,116 @@ func TestTheClientReadsAListOfModels(t *testing.T) {
 	if err != nil || len(page.Data) != 2 || page.Data[1].ID != "b" || page.Data[1].Created != 7 || page.Data[1].OwnedBy != "us" {
 		t.Errorf("got %+v, %v", page, err)
 	}
+}
+
+// translated runs a test for each file of a kind that was translated into OpenAI's dialect.
+func translated(t *testing.T, kind string, test func(t *testing.T, path string, text []byte)) {
+	paths, err := filepath.Glob("../../crossing/testdata/*-openai/*." + kind)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no %s: %v", kind, err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, path, text)
+		})
+	}
+}
+
+func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
+	translated(t, "stream.sse", func(t *testing.T, path string, events []byte) {
+		if strings.Contains(path, "error") {
+			return
+		}
+		whole, err := os.ReadFile(strings.Replace(path, ".stream.sse", ".answer.json", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := client(http.StatusOK, "application/json", whole)
+		want, err := c.Chat.Completions.New(t.Context(), sdk.ChatCompletionNewParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = client(http.StatusOK, "text/event-stream", events)
+		stream := c.Chat.Completions.NewStreaming(t.Context(), sdk.ChatCompletionNewParams{})
+		var got sdk.ChatCompletionAccumulator
+		for stream.Next() {
+			if !got.AddChunk(stream.Current()) {
+				t.Fatalf("the client does not take %s", stream.Current().RawJSON())
+			}
+		}
+		if err := stream.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got.ID != want.ID || got.ID == "" || got.Model != want.Model || got.Created != want.Created || len(got.Choices) != 1 || len(want.Choices) != 1 || got.Usage.TotalTokens != want.Usage.TotalTokens {
+			t.Fatalf("got %+v, want %s", got.ChatCompletion, whole)
+		}
+		// Where the client is given arguments in pieces, their white space is the provider's own.
+		for _, choice := range [][]sdk.ChatCompletionChoice{got.Choices, want.Choices} {
+			for i := range choice[0].Message.ToolCalls {
+				arguments := &choice[0].Message.ToolCalls[i].Function.Arguments
+				var compact bytes.Buffer
+				if err := json.Compact(&compact, []byte(*arguments)); err != nil {
+					t.Fatalf("%s: %v", *arguments, err)
+				}
+				*arguments = compact.String()
+			}
+		}
+		compare(t, got.Choices[0], want.Choices[0])
+	})
+}
+
+func TestTheClientRaisesWhatBreaksATranslatedStream(t *testing.T) {
+	translated(t, "stream.sse", func(t *testing.T, path string, events []byte) {
+		if !strings.Contains(path, "error") {
+			return
+		}
+		c := client(http.StatusOK, "text/event-stream", events)
+		stream := c.Chat.Completions.NewStreaming(t.Context(), sdk.ChatCompletionNewParams{})
+		text := ""
+		for stream.Next() {
+			text += stream.Current().Choices[0].Delta.Content
+		}
+		if stream.Err() == nil || text != "Well, in" {
+			t.Errorf("the client raises %v after %q", stream.Err(), text)
+		}
+	})
+}
+
+// What the client itself would send is what it understands of what we send.
+func TestTheClientKnowsEveryFieldOfTranslatedRequests(t *testing.T) {
+	translated(t, "request.json", func(t *testing.T, _ string, body []byte) {
+		var params sdk.ChatCompletionNewParams
+		if err := json.Unmarshal(body, &params); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want map[string]any
+		if err := errors.Join(json.Unmarshal(again, &got), json.Unmarshal(body, &want)); err != nil {
+			t.Fatal(err)
+		}
+		if _, named := want["tool_choice"].(map[string]any); named { // which the client can send, but not read as one of all choices
+			var choice struct {
+				Named sdk.ChatCompletionNamedToolChoiceParam `json:"tool_choice"`
+			}
+			if err := json.Unmarshal(body, &choice); err != nil || choice.Named.Function.Name != "get_weather" {
+				t.Errorf("the client reads the tool choice as %+v, %v", choice, err)
+			}
+			delete(got, "tool_choice")
+			delete(want, "tool_choice")
+		}
+		delete(want, "stream") // which the client sets by itself
+		for _, message := range want["messages"].([]any) {
+			maps.DeleteFunc(message.(map[string]any), func(_ string, value any) bool { return value == nil }) // which it leaves out
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("the client would send\n%s\nnot\n%s", again, body)
+		}
+	})
 }
