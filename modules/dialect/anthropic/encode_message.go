@@ -66,7 +66,7 @@ func (e *requestEncoder) skips(part *dialect.Part) bool {
 	case dialect.PartText, dialect.PartRefusal:
 		return part.Text.Blank()
 	case dialect.PartReasoning:
-		return part.Signer != dialect.Anthropic && !(e.policy.KeepReasoning && part.Text != nil)
+		return part.Signer != dialect.Anthropic && (!e.policy.KeepReasoning || part.Text == nil)
 	}
 	return false
 }

@@ -67,7 +67,7 @@ type meaning struct {
 type part struct{ kind, text, thinking, signature, data, id, name, input string }
 
 func meaningOf(t *testing.T, m *sdk.Message) meaning {
-	got := meaning{id: m.ID, model: string(m.Model), stop: string(m.StopReason), sequence: m.StopSequence, refusal: m.StopDetails.Explanation,
+	got := meaning{id: m.ID, model: m.Model, stop: string(m.StopReason), sequence: m.StopSequence, refusal: m.StopDetails.Explanation,
 		input: m.Usage.InputTokens, cacheRead: m.Usage.CacheReadInputTokens, cacheWrite: m.Usage.CacheCreationInputTokens, output: m.Usage.OutputTokens}
 	for _, block := range m.Content {
 		p := part{kind: block.Type, text: block.Text, thinking: block.Thinking, signature: block.Signature, data: block.Data, id: block.ID, name: block.Name}
