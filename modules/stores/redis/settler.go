@@ -134,11 +134,11 @@ func (s *settler) run() {
 		for i := range batch {
 			s.forget(batch[i].keys)
 		}
+		s.count.Add(-int64(len(batch)))
 		if s.telling != nil {
 			close(s.telling)
 			s.telling = nil
 		}
-		s.count.Add(-int64(len(batch)))
 		batch, s.queue = s.queue, nil
 		if s.busy = len(batch) > 0; !s.busy {
 			s.mu.Unlock()
