@@ -19,7 +19,7 @@ import (
 // Defaults of a connection to Redis.
 const (
 	DefaultTimeout = 50 * time.Millisecond
-	// dialTimeout is longer than an operation may take: a dial goes on behind the operation that wanted it.
+	// dialTimeout is the least that a dial may take, though an operation may not: a dial goes on behind the operation that wanted it.
 	dialTimeout = 200 * time.Millisecond
 )
 
@@ -84,7 +84,7 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 // was lost may have run.
 func open(o *goredis.UniversalOptions, timeout time.Duration, poolSize int) goredis.UniversalClient {
 	o.MaxRetries = -1
-	o.DialTimeout, o.DialerRetries = dialTimeout, 1
+	o.DialTimeout, o.DialerRetries = max(timeout, dialTimeout), 1
 	o.ReadTimeout, o.WriteTimeout = timeout, timeout
 	o.PoolTimeout = timeout - timeout/10 // sooner than the operation's own end, so that what was never sent is known to be
 	o.ContextTimeoutEnabled = true
