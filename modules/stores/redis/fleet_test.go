@@ -71,10 +71,9 @@ func TestAFleetNeverPassesNInAnyWindowAndUsesItAll(t *testing.T) {
 			if len(all) == 0 {
 				t.Fatal("nothing was admitted")
 			}
-			var most, used, total int64
+			var most, used int64
 			first := 0
 			for _, a := range all {
-				total += a.units
 				for used += a.units; all[first].at <= a.at-length; first++ {
 					used -= all[first].units
 				}
@@ -84,12 +83,19 @@ func TestAFleetNeverPassesNInAnyWindowAndUsesItAll(t *testing.T) {
 			if most > n {
 				t.Errorf("%d of %d in a window", most, n)
 			}
-			// An exact limiter admits n at once and n more with each window that has passed. Buckets give back a sixtieth late.
+			// An exact limiter admits n in each window. Buckets give back a sixtieth late, and a slow machine takes its time, so
+			// that the last burst may not be over.
 			span := all[len(all)-1].at - all[0].at
-			possible := n * (1 + span/length)
-			t.Logf("%d in the fullest window, %d of %d in %d ms", most, total, possible, span/1000)
-			if float64(total) < 0.98*float64(possible) {
-				t.Errorf("%d admitted, want 98 %% of %d", total, possible)
+			whole := span / length
+			var total int64
+			for _, a := range all {
+				if a.at < all[0].at+whole*length {
+					total += a.units
+				}
+			}
+			t.Logf("%d in the fullest window, %d of %d in %d ms", most, total, whole*n, whole*length/1000)
+			if whole < windows-1 || float64(total) < 0.98*float64(whole*n) {
+				t.Errorf("%d admitted in %d windows, want 98 %% of %d", total, whole, whole*n)
 			}
 		})
 	}
