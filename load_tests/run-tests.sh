@@ -7,6 +7,7 @@ set -euo pipefail
 
 build_gateway
 make_venv load-tests ../load_tests/requirements.txt
+command -v curl >/dev/null || install curl
 command -v redis-server >/dev/null || install redis-server
 command -v redis-cli >/dev/null || install redis-tools
 cd ..

@@ -22,6 +22,7 @@ need() {
 
 step 'what the tests need'
 need gcc gcc libc6-dev # the race detector
+need curl curl
 need python3 python3 python3-venv
 need node nodejs npm
 need npm npm

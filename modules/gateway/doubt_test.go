@@ -83,6 +83,17 @@ func newFollower(ctx context.Context) *follower {
 	return f
 }
 
+// knownKey makes a key that the keyring has read, and a way to look for it again.
+func (f *follower) knownKey(t *testing.T) (id string, find func() error) {
+	t.Helper()
+	id, secret := f.createElsewhere(t.Context())
+	find = func() error { _, err := f.Find(t.Context(), secret); return err }
+	if err := find(); err != nil {
+		t.Fatal(err)
+	}
+	return id, find
+}
+
 // createElsewhere makes a key without this keyring's knowledge.
 func (f *follower) createElsewhere(ctx context.Context) (id, secret string) {
 	id, secret = NewKeyID(), NewSecret(KeyPrefix)
@@ -104,11 +115,7 @@ func TestAKeyThatWasNotUsedBetweenTwoLossesGoesOnWorking(t *testing.T) {
 		f := newFollower(t.Context())
 		defer f.end()
 		f.feed.Reset()
-		_, secret := f.createElsewhere(t.Context())
-		find := func() error { _, err := f.Find(t.Context(), secret); return err }
-		if err := find(); err != nil {
-			t.Fatal(err)
-		}
+		_, find := f.knownKey(t)
 		for range 3 {
 			f.store.become(refusing)
 			f.feed.Lost(errBroken)
@@ -189,11 +196,7 @@ func TestALookupThatHangsDoesNotSpeakForTheTimeAfterTheFeedReturned(t *testing.T
 		defer time.Sleep(lookupTimeout) // a lookup that hangs ends, too
 		defer f.end()
 		f.feed.Reset()
-		id, secret := f.createElsewhere(t.Context())
-		find := func() error { _, err := f.Find(t.Context(), secret); return err }
-		if err := find(); err != nil {
-			t.Fatal(err)
-		}
+		id, find := f.knownKey(t)
 		f.store.become(hanging)
 		f.feed.Lost(errBroken)
 		f.revokeElsewhere(t.Context(), id)
@@ -224,11 +227,7 @@ func TestWhatAStoreSaysThatAnswersAgainHoldsWithinASecond(t *testing.T) {
 		defer time.Sleep(lookupTimeout) // a lookup that hangs ends, too
 		defer f.end()
 		f.feed.Reset()
-		id, secret := f.createElsewhere(t.Context())
-		find := func() error { _, err := f.Find(t.Context(), secret); return err }
-		if err := find(); err != nil {
-			t.Fatal(err)
-		}
+		id, find := f.knownKey(t)
 		f.store.become(hanging)
 		f.feed.Lost(errBroken)
 		f.revokeElsewhere(t.Context(), id)
@@ -319,11 +318,7 @@ func TestWhatWasLastKnownHoldsForADay(t *testing.T) {
 		f := newFollower(t.Context())
 		defer f.end()
 		f.feed.Reset()
-		_, secret := f.createElsewhere(t.Context())
-		find := func() error { _, err := f.Find(t.Context(), secret); return err }
-		if err := find(); err != nil {
-			t.Fatal(err)
-		}
+		_, find := f.knownKey(t)
 		time.Sleep(48 * time.Hour) // no reason to doubt
 		f.store.become(refusing)
 		f.feed.Lost(errBroken)
