@@ -30,6 +30,8 @@ func mayImport(name string) []string {
 		return vocabulary
 	case name == "modules/stores/sqlite", name == "modules/stores/postgres": // they keep the same tables
 		return append(vocabulary, "modules/gateway", "modules/stores/sqlrow")
+	case name == "modules/providers/openai", name == "modules/providers/anthropic": // they are asked over HTTP
+		return append(vocabulary, "modules/gateway", "modules/providers/exchange")
 	case dir == "modules", dir == "modules/providers", dir == "modules/stores":
 		return append(vocabulary, "modules/gateway")
 	}

@@ -22,6 +22,8 @@ type Operation string
 const (
 	Chat       Operation = "chat"
 	Embeddings Operation = "embeddings"
+	// CountTokens asks how many tokens a chat call's prompt is. The conventions have no name for it.
+	CountTokens Operation = "count_tokens"
 )
 
 // Usage counts the tokens of one answer. The counts are disjoint: an input token is in exactly one of the

@@ -29,6 +29,16 @@ func OneArg(d *caddyfile.Dispenser, dst *string) error {
 	return nil
 }
 
+// ListArgs reads one or more texts. It may be given again, and adds to what there is.
+func ListArgs(d *caddyfile.Dispenser, dst *[]string) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	*dst = append(*dst, args...)
+	return nil
+}
+
 // DurationArg reads a duration, such as 300ms, 1h or 30d.
 func DurationArg(d *caddyfile.Dispenser, dst *caddy.Duration) error {
 	name := d.Val()

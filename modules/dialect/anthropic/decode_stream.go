@@ -130,7 +130,7 @@ func (d *Decoder) read(data []byte) {
 		d.finish(dialect.FinishUnknown, "")
 		d.end()
 	case "error":
-		err := ParseError(statusOf(data), func(string) string { return "" }, data)
+		err := ParseError(StatusOf(data), func(string) string { return "" }, data)
 		err.Retryable = false
 		d.fail(err)
 	}

@@ -77,8 +77,8 @@ func parseBody(body []byte) (typ, message string, isJSON bool) {
 	return dialect.CleanMessage(e.Get("type").Str), dialect.CleanMessage(e.Get("message").Str), true
 }
 
-// statusOf is the status that an error inside of a stream would have had before it.
-func statusOf(body []byte) int {
+// StatusOf is the status that an error inside of a stream would have had before it.
+func StatusOf(body []byte) int {
 	typ, _, _ := parseBody(body)
 	switch typ {
 	case typeRequest:

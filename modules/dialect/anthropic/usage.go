@@ -16,6 +16,31 @@ func UsageOf(answer []byte) (dialect.Usage, bool) {
 	return c.usage()
 }
 
+// Tally reads along with a stream what the gateway has to know of it. It is used by one goroutine.
+type Tally struct{ counts counts }
+
+// Add takes in the data of one event, which must be valid JSON, and gives its type.
+func (t *Tally) Add(data []byte) (kind dialect.Inside) {
+	e := readEvent(data)
+	switch string(e.kind) {
+	case "message_start":
+		for name, value := range dialect.Members(e.message) {
+			if string(name) == "usage" {
+				t.counts.add(value)
+			}
+		}
+	case "message_delta":
+		t.counts.add(e.usage)
+	}
+	return e.kind
+}
+
+// Usage is what the events told so far; zero where they told nothing.
+func (t *Tally) Usage() dialect.Usage {
+	usage, _ := t.counts.usage()
+	return usage
+}
+
 // counts is a usage as Anthropic counts it: input without what the prompt cache gave or took, output with the
 // thoughts. Those of a stream are for all of it so far, and one that is told again replaces the former.
 type counts struct {

@@ -27,11 +27,11 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch d.Val() {
 		case "base_url":
-			err = list(d, &p.BaseURLs)
+			err = gateway.ListArgs(d, &p.BaseURLs)
 		case "api_key":
 			err = gateway.OneArg(d, &p.APIKey)
 		case "models":
-			err = list(d, &p.Names)
+			err = gateway.ListArgs(d, &p.Names)
 		case "default_model":
 			err = gateway.OneArg(d, &p.Default)
 		case "structured_output":
@@ -49,15 +49,6 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return nil
-}
-
-func list(d *caddyfile.Dispenser, dst *[]string) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.ArgErr()
-	}
-	*dst = append(*dst, args...)
 	return nil
 }
 

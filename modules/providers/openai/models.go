@@ -2,25 +2,13 @@ package openai
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 
-	"github.com/caddy-llm/caddy-llm/modules/dialect"
-	wire "github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
-
-// listTimeout bounds how long the server may take to list its models.
-const listTimeout = 5 * time.Second
-
-// maxList bounds the list of models, in bytes. Those of routers with hundreds of models come near a megabyte.
-const maxList = 8 << 20
 
 // Models lists the configured models, else those that the server names, those that can chat first.
 func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
@@ -31,29 +19,9 @@ func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) 
 		}
 		return models, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	base := p.base()
-	u := *base
-	u.Path += "/models"
-	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: base.Host, Header: make(http.Header)}).WithContext(ctx)
-	resp, err := p.roundTrip(req)
+	body, err := p.client.List(ctx, "/models", "", format(false))
 	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return nil, &dialect.Error{Kind: dialect.Timeout, Message: "the provider did not list its models in time", Retryable: true}
-		}
 		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxList))
-	if err != nil {
-		return nil, transportError(ctx, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, wire.ParseError(resp.StatusCode, resp.Header.Get, body)
-	}
-	if !gjson.ValidBytes(body) {
-		return nil, &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's list of models is not valid JSON", Retryable: true}
 	}
 	var models []gateway.ProviderModel
 	gjson.GetBytes(body, "data").ForEach(func(_, m gjson.Result) bool {

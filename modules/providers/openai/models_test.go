@@ -128,7 +128,7 @@ func TestDefaultsAreOpenAIs(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if p.bases[0].String() != openAIBase || p.APIKey != openAIKey || p.DefaultModel() != openAIModel {
+	if p.BaseURLs[0] != openAIBase || p.APIKey != openAIKey || p.DefaultModel() != openAIModel {
 		t.Errorf("the provider is %+v", p)
 	}
 	// The usual credential goes to OpenAI's own address alone.

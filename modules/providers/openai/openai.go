@@ -3,13 +3,9 @@
 package openai
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +13,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
 func init() { caddy.RegisterModule(new(Provider)) }
@@ -25,13 +22,6 @@ const (
 	openAIBase  = "https://api.openai.com/v1"
 	openAIKey   = "{env.OPENAI_API_KEY}"
 	openAIModel = "gpt-4.1-mini"
-)
-
-// Defaults of the timeouts.
-const (
-	DefaultConnectTimeout    = 3 * time.Second
-	DefaultFirstTokenTimeout = 60 * time.Second
-	DefaultIdleTimeout       = 120 * time.Second
 )
 
 // The forms in which a server can be asked for an answer that fits a JSON Schema.
@@ -62,10 +52,7 @@ type Provider struct {
 	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
-	bases     []*url.URL
-	turn      atomic.Uint32
-	key       credential
-	transport *http.Transport
+	client exchange.Client
 	// plain is set once the server has refused stream_options.
 	plain atomic.Bool
 }
@@ -90,16 +77,8 @@ func (p *Provider) Provision(caddy.Context) error {
 			p.APIKey = openAIKey
 		}
 	}
-	repl := caddy.NewReplacer()
-	for _, text := range p.BaseURLs {
-		base, err := url.Parse(strings.TrimSuffix(repl.ReplaceAll(text, ""), "/"))
-		if err != nil {
-			return errors.New("base_url: this is no address; write it as in https://api.openai.com/v1") // the text may hold a credential
-		}
-		if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
-			return fmt.Errorf("base_url: %q is no address; write it as in https://api.openai.com/v1, without credentials or query", base.Redacted())
-		}
-		p.bases = append(p.bases, base)
+	if err := p.client.Set(p.BaseURLs, openAIBase); err != nil {
+		return err
 	}
 	if p.Default == "" && slices.Contains(p.BaseURLs, openAIBase) {
 		p.Default = openAIModel
@@ -110,26 +89,19 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Schema == "" {
 		p.Schema = SchemaStandard
 	}
-	setDefault(&p.ConnectTimeout, DefaultConnectTimeout)
-	setDefault(&p.FirstTokenTimeout, DefaultFirstTokenTimeout)
-	setDefault(&p.IdleTimeout, DefaultIdleTimeout)
-	p.key.placeholder = p.APIKey
-	p.transport = newTransport(time.Duration(p.ConnectTimeout))
+	exchange.Default(&p.ConnectTimeout, exchange.DefaultConnectTimeout)
+	exchange.Default(&p.FirstTokenTimeout, exchange.DefaultFirstTokenTimeout)
+	exchange.Default(&p.IdleTimeout, exchange.DefaultIdleTimeout)
+	p.client.Key.Placeholder, p.client.Sign = p.APIKey, sign
+	p.client.FirstToken, p.client.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
+	p.client.Open(time.Duration(p.ConnectTimeout))
 	return nil
-}
-
-func setDefault(d *caddy.Duration, value time.Duration) {
-	if *d == 0 {
-		*d = caddy.Duration(value)
-	}
 }
 
 // Validate refuses a missing credential and unknown words.
 func (p *Provider) Validate() error {
-	if p.APIKey != "" {
-		if secret, err := p.key.read(); err != nil || secret == "" {
-			return fmt.Errorf("api_key: %s is empty; set it, or leave api_key out if the server takes none", p.APIKey)
-		}
+	if err := p.client.Key.Check(); err != nil {
+		return err
 	}
 	switch p.Schema {
 	case SchemaStandard, SchemaObject, SchemaNone:
@@ -144,9 +116,7 @@ func (p *Provider) Validate() error {
 
 // Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
 func (p *Provider) Cleanup() error {
-	if p.transport != nil {
-		p.transport.CloseIdleConnections()
-	}
+	p.client.Close()
 	return nil
 }
 
@@ -165,14 +135,6 @@ func (p *Provider) NamesModel(model string) bool {
 
 // DefaultModel is the model of calls that name only the provider.
 func (p *Provider) DefaultModel() string { return p.Default }
-
-// base takes the next address in turn.
-func (p *Provider) base() *url.URL {
-	if len(p.bases) == 1 {
-		return p.bases[0]
-	}
-	return p.bases[int(p.turn.Add(1)-1)%len(p.bases)]
-}
 
 // Interface guards
 var (

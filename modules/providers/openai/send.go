@@ -4,45 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	wire "github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-)
-
-const (
-	// maxAnswer bounds a whole answer, in bytes.
-	maxAnswer = 64 << 20
-	// maxErrorBody bounds how much of an error's body is read, in bytes.
-	maxErrorBody = 64 << 10
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
 var paths = map[dialect.Operation]string{
 	dialect.Chat:       "/chat/completions",
 	dialect.Embeddings: "/embeddings",
-}
-
-func newTransport(connect time.Duration) *http.Transport {
-	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: connect,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        0,
-		MaxIdleConnsPerHost: 1024,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true, // a compressed stream would arrive in lumps
-	}
 }
 
 // Send makes one attempt. The body differs from the client's in the model and, for a stream, in asking for its usage.
@@ -70,54 +45,39 @@ func refusesUsage(status int, body []byte) bool {
 }
 
 func (p *Provider) send(ctx context.Context, path string, attempt *gateway.Attempt, askUsage bool) (*gateway.Reply, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watch{cancel: cancel, length: time.Duration(p.IdleTimeout)}
-	w.first = time.AfterFunc(time.Duration(p.FirstTokenTimeout), func() { cancel(errFirstToken) })
-	reply, err := p.exchange(ctx, w, path, attempt, askUsage)
-	if err != nil {
-		w.end()
-		return nil, err
-	}
-	if reply.Stream == nil {
-		w.end()
-	}
-	return reply, nil
+	return p.client.Send(ctx, path, p.body(attempt, askUsage), attempt, format(askUsage))
 }
 
-func (p *Provider) exchange(ctx context.Context, w *watch, path string, attempt *gateway.Attempt, askUsage bool) (*gateway.Reply, error) {
-	resp, err := p.post(ctx, path, p.body(attempt, askUsage), attempt)
-	if err != nil {
-		return nil, err
+// format is how the server answers. askUsage says that the gateway asked for a stream's usage, not the client.
+func format(askUsage bool) *exchange.Format {
+	if askUsage {
+		return &askedFormat
 	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what could be read is judged
-		if askUsage && refusesUsage(resp.StatusCode, body) {
-			return nil, errUsageRefused
-		}
-		return nil, wire.ParseError(resp.StatusCode, resp.Header.Get, body)
-	}
-	if attempt.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		s, err := openStream(ctx, w, resp, askUsage)
-		if err != nil {
-			return nil, err
-		}
-		return &gateway.Reply{Stream: s}, nil
-	}
-	defer resp.Body.Close()
-	body, err := readAnswer(ctx, w, resp)
-	if err != nil {
-		return nil, err
-	}
-	if err := dialect.Check(body); err != nil {
-		return nil, &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's answer is not valid JSON", Retryable: true, Cause: err}
-	}
-	if gjson.GetBytes(body, "error").IsObject() { // an error inside a 200
-		return nil, wire.ParseError(http.StatusBadGateway, resp.Header.Get, body)
-	}
-	usage, _ := wire.UsageOf(body)
-	return &gateway.Reply{Body: body, Usage: usage}, nil
+	return &plainFormat
 }
+
+var (
+	plainFormat = exchange.Format{
+		ParseError: parseError, IsError: isError, UsageOf: wire.UsageOf,
+		Reader: func(header func(string) string) exchange.Reader { return &reader{header: header} },
+	}
+	askedFormat = exchange.Format{
+		ParseError: func(status int, header func(string) string, body []byte) error {
+			if refusesUsage(status, body) {
+				return errUsageRefused
+			}
+			return wire.ParseError(status, header, body)
+		},
+		IsError: isError, UsageOf: wire.UsageOf,
+		Reader: func(header func(string) string) exchange.Reader { return &reader{header: header, strip: true} },
+	}
+)
+
+func parseError(status int, header func(string) string, body []byte) error {
+	return wire.ParseError(status, header, body)
+}
+
+func isError(body []byte) bool { return gjson.GetBytes(body, "error").IsObject() }
 
 // body is the client's with the provider's model in it.
 func (p *Provider) body(attempt *gateway.Attempt, askUsage bool) []byte {
@@ -146,110 +106,14 @@ func schemaEdit(body []byte, form string) (dialect.Edit, bool) {
 	return dialect.Edit{Name: "response_format", Value: []byte(`{"type":"json_object","schema":` + schema.Raw + `}`)}, true
 }
 
-func (p *Provider) post(ctx context.Context, path string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
-	base := p.base()
-	traceServer(ctx, base)
-	u := *base
-	u.Path += path
-	req := (&http.Request{
-		Method: http.MethodPost, URL: &u, Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        make(http.Header, 8),
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-		ContentLength: int64(len(body)),
-	}).WithContext(ctx)
-	for name, values := range attempt.Header {
-		req.Header[name] = values
+// sign sends the key as the server wants it: Azure's own hosts take a key as api-key, all others as a bearer token.
+func sign(req *http.Request, secret string) {
+	if secret == "" {
+		return
 	}
-	req.Header["Content-Type"] = []string{"application/json"}
-	req.Header["X-Request-Id"] = []string{attempt.RequestID}
-	if attempt.Stream {
-		req.Header["Accept"] = []string{"text/event-stream"}
-	}
-	return p.roundTrip(req)
-}
-
-// roundTrip adds the credential and sends. It follows no redirect, so only configured hosts are ever dialled.
-func (p *Provider) roundTrip(req *http.Request) (*http.Response, error) {
-	secret, err := p.key.read()
-	if err != nil {
-		return nil, &dialect.Error{Kind: dialect.UpstreamAuth, Message: "the gateway's credential for the provider cannot be read", Cause: errors.New("reading api_key")}
-	}
-	if secret != "" {
-		setCredential(req, secret)
-	}
-	req.Header["User-Agent"] = []string{"caddy-llm"}
-	resp, err := p.transport.RoundTrip(req)
-	if err != nil {
-		return nil, transportError(req.Context(), err)
-	}
-	return resp, nil
-}
-
-// setCredential sends the key as the server wants it: Azure's own hosts take a key as api-key, all others as a bearer token.
-func setCredential(req *http.Request, secret string) {
 	if host := req.URL.Hostname(); strings.HasSuffix(host, ".openai.azure.com") || strings.HasSuffix(host, ".cognitiveservices.azure.com") {
 		req.Header["Api-Key"] = []string{secret}
 		return
 	}
 	req.Header["Authorization"] = []string{"Bearer " + secret}
 }
-
-// transportError tells a timeout of ours, a client who left and a broken connection apart.
-func transportError(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
-		return &dialect.Error{Kind: dialect.Timeout, Message: "the provider " + cause.Error(), Retryable: errors.Is(cause, errFirstToken), Cause: cause}
-	case ctx.Err() != nil:
-		return ctx.Err()
-	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return &dialect.Error{Kind: dialect.Timeout, Message: "the provider could not be reached in time", Retryable: true, Cause: withoutURL(err)}
-	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		return &dialect.Error{Kind: dialect.Unavailable, Message: "the provider cannot be reached", Retryable: true, RetryAfter: time.Second, Cause: withoutURL(err)}
-	}
-	return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the connection to the provider broke before it answered", Retryable: true, Cause: withoutURL(err)}
-}
-
-// withoutURL drops the address that net/http wraps errors with, which may name more than a log should.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-// readAnswer takes a whole answer in, within bounds of size and silence.
-func readAnswer(ctx context.Context, w *watch, resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > maxAnswer {
-		return nil, errTooLong
-	}
-	size := resp.ContentLength + 1
-	if size <= 0 {
-		size = 16 << 10
-	}
-	body := make([]byte, 0, size)
-	for {
-		w.wait()
-		n, err := resp.Body.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case len(body) > maxAnswer:
-			return nil, errTooLong
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			return nil, transportError(ctx, fmt.Errorf("reading the answer: %w", err))
-		}
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-	}
-}
-
-var errTooLong = dialect.Errorf(dialect.UpstreamFailed, "the provider's answer is larger than %d MiB", maxAnswer>>20)

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -271,48 +269,6 @@ func TestAddressesTakeTurns(t *testing.T) {
 	}
 }
 
-func TestTheCredentialIsReadAgain(t *testing.T) {
-	seen := make(chan string, 1)
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		seen <- r.Header.Get("Authorization")
-		says(200, "application/json", answer)(w, r)
-	})
-	file := filepath.Join(t.TempDir(), "key")
-	put := func(secret string) {
-		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("first\n")
-	p := newProvider(t, srv.URL, func(p *Provider) { p.APIKey = "{file." + file + "}" })
-	send := func() string {
-		if _, err := p.Send(t.Context(), ask(false)); err != nil {
-			t.Fatal(err)
-		}
-		return <-seen
-	}
-	put("second\n")
-	if got := send(); got != "Bearer first" {
-		t.Errorf("at once it is %q", got)
-	}
-	p.key.current.Store(&reading{secret: "first", at: time.Now().Add(-rereadAfter)})
-	if got := send(); got != "Bearer second" {
-		t.Errorf("after %s it is %q", rereadAfter, got)
-	}
-
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	p.key.current.Store(&reading{secret: "second", at: time.Now().Add(-rereadAfter)})
-	if got := send(); got != "Bearer second" {
-		t.Errorf("while its file is missing it is %q", got)
-	}
-	p.key.current.Store(nil)
-	if e := failure(t, p, ask(false)); e.Kind != dialect.UpstreamAuth || strings.Contains(e.Error(), file) {
-		t.Errorf("without its file the error is %v", e)
-	}
-}
-
 func TestAzureTakesTheKeyInItsOwnHeader(t *testing.T) {
 	for host, name := range map[string]string{
 		"x.openai.azure.com": "Api-Key", "x.cognitiveservices.azure.com": "Api-Key",
@@ -322,7 +278,7 @@ func TestAzureTakesTheKeyInItsOwnHeader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		setCredential(r, "secret")
+		sign(r, "secret")
 		if len(r.Header) != 1 || !strings.HasSuffix(r.Header.Get(name), "secret") {
 			t.Errorf("%s gets %v", host, r.Header)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
 func TestStreamsOfManyKinds(t *testing.T) {
@@ -59,7 +60,7 @@ func TestAStreamThatFailsBeforeItsFirstEventMayBeTriedAgain(t *testing.T) {
 		"an error":         "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"overloaded_error\"}}\n\n",
 		"half an event":    opening[:20],
 		"no valid event":   "data: {\n\n",
-		"too long a event": "data: " + strings.Repeat("x", maxEvent) + "\n\n",
+		"too long a event": "data: " + strings.Repeat("x", exchange.MaxEvent) + "\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, serve(t, says(200, "text/event-stream", sent)).URL, nil)

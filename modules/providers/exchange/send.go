@@ -1,0 +1,72 @@
+package exchange
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// Format is how an API answers.
+type Format struct {
+	// ParseError makes an error of an answer that is none.
+	ParseError func(status int, header func(name string) string, body []byte) error
+	// IsError tells an error inside a 200 from an answer.
+	IsError func(body []byte) bool
+	// UsageOf reads what a whole answer used.
+	UsageOf func(answer []byte) (dialect.Usage, bool)
+	// Reader makes a reader of one stream's events.
+	Reader func(header func(name string) string) Reader
+}
+
+// Send makes one attempt: it posts a body and takes the answer in, or the first event of it.
+func (c *Client) Send(ctx context.Context, path string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watch{cancel: cancel, length: c.Idle}
+	w.first = time.AfterFunc(c.FirstToken, func() { cancel(errFirstToken) })
+	reply, err := c.send(ctx, w, path, body, attempt, format)
+	if err != nil {
+		w.end()
+		return nil, err
+	}
+	if reply.Stream == nil {
+		w.end()
+	}
+	return reply, nil
+}
+
+func (c *Client) send(ctx context.Context, w *watch, path string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
+	resp, err := c.post(ctx, path, body, attempt)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		refusal, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what could be read is judged
+		return nil, format.ParseError(resp.StatusCode, resp.Header.Get, refusal)
+	}
+	if attempt.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		s, err := openStream(ctx, w, resp, format.Reader(resp.Header.Get))
+		if err != nil {
+			return nil, err
+		}
+		return &gateway.Reply{Stream: s}, nil
+	}
+	defer resp.Body.Close()
+	answer, err := readAnswer(ctx, w, resp)
+	if err != nil {
+		return nil, err
+	}
+	if err := dialect.Check(answer); err != nil {
+		return nil, &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's answer is not valid JSON", Retryable: true, Cause: err}
+	}
+	if format.IsError(answer) {
+		return nil, format.ParseError(http.StatusBadGateway, resp.Header.Get, answer)
+	}
+	usage, _ := format.UsageOf(answer)
+	return &gateway.Reply{Body: answer, Usage: usage}, nil
+}

@@ -1,0 +1,165 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/sse"
+)
+
+// MaxEvent bounds one event of a stream, in bytes.
+const MaxEvent = 4 << 20
+
+// Reader judges the events of one stream, in the API's dialect.
+type Reader interface {
+	// Read judges the data of an event, which is not empty.
+	Read(data []byte) Verdict
+	// Usage is what the events have told of it so far.
+	Usage() dialect.Usage
+}
+
+// Verdict is what becomes of an event.
+type Verdict struct {
+	// Pass says that the client gets the event.
+	Pass bool
+	// Last says that it ends a complete answer.
+	Last bool
+	// Data goes to the client in place of the event, where not nil. Valid until the next event is read.
+	Data []byte
+	// Err ends the stream in place of the event.
+	Err *dialect.Error
+}
+
+// stream gives a provider's events as the client is to get them.
+type stream struct {
+	ctx     context.Context
+	watch   *watch
+	resp    *http.Response
+	scanner *sse.Scanner
+	reader  Reader
+
+	event []byte
+	data  []byte
+	buf   []byte
+	begun bool // an event has come
+	first bool // it was read ahead
+	last  bool
+	err   error
+}
+
+// openStream waits for the first event, so that a failure inside a 200 is still one that may be tried elsewhere.
+func openStream(ctx context.Context, w *watch, resp *http.Response, reader Reader) (*stream, error) {
+	s := &stream{ctx: ctx, watch: w, resp: resp, reader: reader, scanner: sse.NewScanner(resp.Body, MaxEvent)}
+	if !s.Next() {
+		resp.Body.Close()
+		var e *dialect.Error
+		if errors.As(s.err, &e) {
+			e.Retryable = true
+		}
+		return nil, s.err
+	}
+	s.first = true
+	return s, nil
+}
+
+// Next waits for the next event that the client is to see.
+func (s *stream) Next() bool {
+	if s.first {
+		s.first = false
+		return true
+	}
+	if s.last || s.err != nil {
+		return false
+	}
+	if s.begun {
+		s.watch.wait()
+	}
+	s.begun = s.next()
+	s.watch.pause()
+	return s.begun
+}
+
+func (s *stream) next() bool {
+	for s.scanner.Next() {
+		if s.begun {
+			s.watch.wait() // a keep-alive is a sign of life too
+		}
+		data := s.scanner.Data()
+		if len(data) == 0 {
+			continue // a comment, or a keep-alive
+		}
+		v := s.reader.Read(data)
+		switch {
+		case v.Last:
+			s.event, s.data, s.last = s.scanner.Event(), data, true
+			if !s.scanner.Complete() {
+				s.buf = append(append(s.buf[:0], bytes.TrimRight(s.event, "\r\n")...), "\n\n"...)
+				s.event = s.buf
+			}
+			return true
+		case !s.scanner.Complete():
+			s.err = s.broken()
+			return false
+		case v.Err != nil:
+			s.err = v.Err
+			return false
+		case !v.Pass:
+			continue
+		}
+		s.event, s.data = s.scanner.Event(), data
+		if v.Data != nil {
+			s.buf = sse.AppendData(s.buf[:0], v.Data)
+			s.event, s.data = s.buf, v.Data
+		}
+		return true
+	}
+	s.err = s.broken()
+	return false
+}
+
+// broken is why the events ended before the last one.
+func (s *stream) broken() error {
+	if err := s.scanner.Err(); err != nil {
+		if errors.Is(err, sse.ErrTooLong) {
+			return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider sent an event larger than the gateway takes", Cause: err}
+		}
+		return transportError(s.ctx, err)
+	}
+	if s.ctx.Err() != nil {
+		return transportError(s.ctx, s.ctx.Err())
+	}
+	return dialect.BrokenOff()
+}
+
+// Event is the current event in wire form.
+func (s *stream) Event() []byte { return s.event }
+
+// Data is the current event's data.
+func (s *stream) Data() []byte { return s.data }
+
+// Last says that the current event ends a complete answer.
+func (s *stream) Last() bool { return s.last }
+
+// Usage is what the provider counted.
+func (s *stream) Usage() dialect.Usage { return s.reader.Usage() }
+
+// Err is why the stream ended; nil after the last event.
+func (s *stream) Err() error {
+	if s.err == nil {
+		return nil
+	}
+	var e *dialect.Error
+	if !errors.As(s.err, &e) { // the context's own, which Send may return, but no stream
+		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the answer was broken off", Cause: s.err}
+	}
+	return e
+}
+
+// Close ends the exchange at once.
+func (s *stream) Close() error {
+	s.watch.end()
+	return s.resp.Body.Close()
+}
