@@ -49,8 +49,11 @@ func (c *Cache) key(call *gateway.Call, r *http.Request) (key gateway.AnswerKey,
 		text = append(append(text, 0), part...)
 	}
 	text = append(text, 0)
-	for _, beta := range r.Header["Openai-Beta"] { // the one header of a client that changes what an answer says
-		text = append(append(text, beta...), 0)
+	for _, name := range [...]string{"Openai-Beta", "Anthropic-Beta", "Anthropic-Version"} { // a client's headers that change what an answer says
+		for _, value := range r.Header[name] {
+			text = append(append(text, name...), ':')
+			text = append(append(text, value...), 0)
+		}
 	}
 	for _, targets := range [...][]gateway.Target{call.Route.Targets, call.Route.Fallbacks} {
 		text = append(text, 0)

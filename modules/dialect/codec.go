@@ -29,6 +29,34 @@ type Codec struct {
 	AppendError      func(dst []byte, e *Error) []byte
 	AppendErrorEvent func(dst []byte, e *Error) []byte
 	Status           func(e *Error) int
+
+	// Complete tells why a whole answer is not fit to be kept and given to others; nil where it is.
+	Complete func(answer []byte) error
+	// NewFold makes a Fold that holds about limit bytes at most.
+	NewFold func(limit int) Fold
+	// SetUsage gives an answer that tells no usage the given one.
+	SetUsage func(answer []byte, u Usage) []byte
+	// Replay gives a whole answer as the events of a stream, each with its blank line and valid until yield returns. It stops
+	// without an error where yield returns false. An error says that the answer is not complete, and that there was no event.
+	Replay func(answer []byte, o StreamOptions, yield func(event []byte) bool) error
+	// ReadOutcome takes in a whole answer, or one event of a stream after another, in the provider's words.
+	ReadOutcome func(o *Outcome, data []byte)
+}
+
+// Fold makes one answer of the events of a stream. It is used by one goroutine.
+type Fold interface {
+	// Add adds the data of one event. The data may change afterwards. After an error there will be no answer.
+	Add(data []byte) error
+	// Answer is what the events made; an error where it is not complete.
+	Answer() ([]byte, error)
+}
+
+// Outcome is what an answer tells of itself beside its text.
+type Outcome struct {
+	// Model is the model that made it, by the provider's word.
+	Model string
+	// Reasons are why its choices ended, in the order of their indices.
+	Reasons []string
 }
 
 // StreamDecoder reads the events of a provider's stream.

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
@@ -103,21 +104,28 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	if err := dialect.Check(c.Body()); err != nil {
 		return err
 	}
-	if c.Surface.Dialect != dialect.OpenAI || c.Surface.Operation == "" {
-		c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
-		if c.Surface == AnalyzePrompt {
-			if c.MaxTokens = DefaultAnalyzeTokens; gjson.GetBytes(c.Body(), "max_tokens").Type == gjson.Number {
-				c.MaxTokens = max(0, gjson.GetBytes(c.Body(), "max_tokens").Int())
-			}
-		}
-		return nil
+	switch {
+	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.OpenAI:
+		return c.peekOpenAI()
+	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Anthropic:
+		return c.peekAnthropic()
 	}
+	c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
+	if c.Surface == AnalyzePrompt {
+		if c.MaxTokens = DefaultAnalyzeTokens; gjson.GetBytes(c.Body(), "max_tokens").Type == gjson.Number {
+			c.MaxTokens = max(0, gjson.GetBytes(c.Body(), "max_tokens").Int())
+		}
+	}
+	return nil
+}
+
+func (c *Call) peekOpenAI() *dialect.Error {
 	peek, err := openai.Peek(c.Surface.Operation, c.Body())
 	if err != nil {
 		return err
 	}
 	if namesSecret(peek.Model) {
-		return &dialect.Error{Kind: dialect.ModelNotFound, Field: "model", Message: "the model is not a name but looks like a credential; put a model's name there"}
+		return errSecretModel
 	}
 	c.Model = peek.Model
 	c.Stream = peek.Stream && c.Surface.Operation == dialect.Chat // nothing else comes in events
@@ -127,3 +135,21 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	c.InputTokens = openai.EstimateInput(c.Body())
 	return nil
 }
+
+func (c *Call) peekAnthropic() *dialect.Error {
+	peek, err := anthropic.Peek(c.Surface.Operation, c.Body())
+	if err != nil {
+		return err
+	}
+	if namesSecret(peek.Model) {
+		return errSecretModel
+	}
+	c.Model = peek.Model
+	c.InputTokens = anthropic.EstimateInput(c.Body())
+	if c.Surface.Operation == dialect.Chat { // a count has no output, and comes whole
+		c.Stream, c.MaxTokens, c.Repeatable = peek.Stream, peek.MaxTokens, peek.Repeatable
+	}
+	return nil
+}
+
+var errSecretModel = &dialect.Error{Kind: dialect.ModelNotFound, Field: "model", Message: "the model is not a name but looks like a credential; put a model's name there"}

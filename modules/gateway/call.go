@@ -119,7 +119,7 @@ func (app *App) Enter(w http.ResponseWriter, r *http.Request) *Call {
 	call := &Call{
 		App:     app,
 		ID:      requestID(r),
-		Surface: SurfaceOf(r.URL.Path),
+		Surface: surfaceOf(r),
 		Started: time.Now(),
 		depth:   1,
 	}
@@ -131,6 +131,9 @@ func (app *App) Enter(w http.ResponseWriter, r *http.Request) *Call {
 	}
 	h := w.Header()
 	h["X-Request-Id"] = []string{call.ID}
+	if call.Surface.Dialect == dialect.Anthropic {
+		h["Request-Id"] = h["X-Request-Id"] // where that dialect's SDKs look
+	}
 	if len(app.CORS) > 0 {
 		app.allowOrigin(h, r)
 	}

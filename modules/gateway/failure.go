@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
-	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 )
 
 // statusClientGone is nginx's number for a client that left before its answer; it is never sent.
@@ -94,10 +95,25 @@ func ceil(d, unit time.Duration) int64 {
 
 // render writes an error in the surface's shape.
 func (c *Call) render(e *dialect.Error) (status int, body []byte) {
-	if c.Surface.Dialect == dialect.OpenAI {
-		return openai.Status(e), openai.AppendError(nil, e)
+	codec := CodecOf(c.Surface.Dialect)
+	if codec == nil {
+		return e.HTTPStatus(), c.renderAnalyze(e)
 	}
-	return e.HTTPStatus(), c.renderAnalyze(e)
+	return codec.Status(e), codec.AppendError(nil, c.identified(e))
+}
+
+// identified is an error with the call's id, where the dialect tells it in the body.
+func (c *Call) identified(e *dialect.Error) *dialect.Error {
+	if c.Surface.Dialect != dialect.Anthropic {
+		return e
+	}
+	told := *e
+	told.Details = maps.Clone(e.Details)
+	if told.Details == nil {
+		told.Details = make(map[string]any, 1)
+	}
+	told.Details[anthropic.RequestID] = c.ID
+	return &told
 }
 
 // analyzeFailure is the structured prompt surface's error body.
@@ -140,5 +156,5 @@ func (c *Call) renderAnalyze(e *dialect.Error) []byte {
 
 // AppendErrorEvent writes an error for the middle of a stream, in the surface's shape.
 func (c *Call) AppendErrorEvent(dst []byte, e *dialect.Error) []byte {
-	return openai.AppendErrorEvent(dst, e)
+	return c.Codec().AppendErrorEvent(dst, c.identified(e))
 }

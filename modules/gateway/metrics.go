@@ -25,6 +25,7 @@ type metrics struct {
 	waited     *prometheus.HistogramVec
 	truncated  *prometheus.CounterVec
 	dropped    *prometheus.CounterVec
+	unsaid     *prometheus.CounterVec
 	panics     prometheus.Counter
 
 	tokens     *prometheus.HistogramVec
@@ -65,6 +66,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 		upstream:   counter("gateway_upstream_requests_total", "Attempts at providers, by how they ended.", "provider", "model", "outcome"),
 		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider"),
 		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
+		unsaid:     counter("gateway_fields_dropped_total", "Fields of calls that were left out, since the provider's dialect cannot express them.", "provider"),
 		dropped:    counter("gateway_ledger_dropped_total", "Rows for the ledger that found no room in memory while it could not be written: sums of usage, or calls of the request log.", "what"),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Calls that ended in a panic of the gateway."}),
 
@@ -82,7 +84,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := processMetrics()
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated, m.dropped, m.panics,
+		m.requests, m.duration, m.overhead, m.inFlight, m.rejections, m.cache, m.upstream, m.waited, m.truncated, m.unsaid, m.dropped, m.panics,
 		m.tokens, m.operation, m.firstToken, m.perToken,
 	} {
 		var already prometheus.AlreadyRegisteredError
@@ -161,6 +163,11 @@ func (app *App) ObserveAttempt(c *Call, provider string, err error, took time.Du
 	}
 	app.metrics.upstream.WithLabelValues(provider, c.modelLabel(), outcome).Inc()
 	app.metrics.waited.WithLabelValues(provider).Observe(took.Seconds())
+}
+
+// ObserveDropped counts fields of a call that were left out for a provider.
+func (app *App) ObserveDropped(provider string, fields int) {
+	app.metrics.unsaid.WithLabelValues(provider).Add(float64(fields))
 }
 
 // ObserveTruncation counts a stream that broke after its first event.

@@ -39,6 +39,7 @@ func (m *metrics) prepare(app *App) {
 	}
 	for _, up := range app.Upstreams {
 		m.truncated.WithLabelValues(up.Name)
+		m.unsaid.WithLabelValues(up.Name)
 	}
 	for _, what := range []Retained{RetainedUsage, RetainedCalls} {
 		m.dropped.WithLabelValues(string(what))

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
-	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
 // ServeJSON writes a JSON body that is not an answer of a model.
@@ -55,7 +54,7 @@ func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
 	c.Provider, c.Upstream = answer.Provider, answer.Model
 	begun := false
 	var writing error
-	err := openai.Replay(answer.Body, c.IncludeUsage, func(event []byte) bool {
+	err := c.Codec().Replay(answer.Body, dialect.StreamOptions{IncludeUsage: c.IncludeUsage}, func(event []byte) bool {
 		if !begun {
 			begun = true
 			c.BeginStream(w)

@@ -24,6 +24,9 @@ var (
 	ChatCompletions  = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost}
 	EmbeddingsCreate = &Surface{Name: "embeddings", Dialect: dialect.OpenAI, Operation: dialect.Embeddings, Method: http.MethodPost}
 	ModelsList       = &Surface{Name: "models", Dialect: dialect.OpenAI, Method: http.MethodGet}
+	MessagesCreate   = &Surface{Name: "messages", Dialect: dialect.Anthropic, Operation: dialect.Chat, Method: http.MethodPost}
+	MessagesCount    = &Surface{Name: "count_tokens", Dialect: dialect.Anthropic, Operation: dialect.CountTokens, Method: http.MethodPost}
+	MessagesModels   = &Surface{Name: "models", Dialect: dialect.Anthropic, Method: http.MethodGet}
 	AnalyzePrompt    = &Surface{Name: "analyze", Dialect: dialect.Analyze, Operation: dialect.Chat, Method: http.MethodPost}
 	AnalyzeProviders = &Surface{Name: "analyze_providers", Dialect: dialect.Analyze, Method: http.MethodGet}
 	AnalyzeStats     = &Surface{Name: "analyze_cache_stats", Dialect: dialect.Analyze, Method: http.MethodGet}
@@ -31,20 +34,38 @@ var (
 	TeamsAdmin       = &Surface{Name: "teams", Dialect: dialect.Analyze}
 	Health           = &Surface{Name: "health", Dialect: dialect.Analyze, Method: http.MethodGet}
 	Other            = &Surface{Name: "other", Dialect: dialect.OpenAI}
+	otherMessages    = &Surface{Name: "other", Dialect: dialect.Anthropic}
 	otherAnalyze     = &Surface{Name: "other", Dialect: dialect.Analyze}
 )
 
 var surfaces = map[string]*Surface{
-	"/v1/chat/completions":    ChatCompletions,
-	"/v1/embeddings":          EmbeddingsCreate,
-	"/v1/models":              ModelsList,
-	"/v1/analyze":             AnalyzePrompt,
-	"/v1/analyze/providers":   AnalyzeProviders,
-	"/v1/analyze/cache/stats": AnalyzeStats,
-	"/v1/health":              Health,
-	"/v1/ready":               Health,
-	"/v1/live":                Health,
-	"/v1/metrics":             Health,
+	"/v1/chat/completions":      ChatCompletions,
+	"/v1/embeddings":            EmbeddingsCreate,
+	"/v1/models":                ModelsList,
+	"/v1/messages":              MessagesCreate,
+	"/v1/messages/count_tokens": MessagesCount,
+	"/v1/analyze":               AnalyzePrompt,
+	"/v1/analyze/providers":     AnalyzeProviders,
+	"/v1/analyze/cache/stats":   AnalyzeStats,
+	"/v1/health":                Health,
+	"/v1/ready":                 Health,
+	"/v1/live":                  Health,
+	"/v1/metrics":               Health,
+}
+
+// surfaceOf finds the surface of a request. Two of them share the paths of the models, and every client of Anthropic's API
+// says so in a header.
+func surfaceOf(r *http.Request) *Surface {
+	s := SurfaceOf(r.URL.Path)
+	if _, ok := r.Header["Anthropic-Version"]; ok {
+		switch s {
+		case ModelsList:
+			return MessagesModels
+		case Other:
+			return otherMessages
+		}
+	}
+	return s
 }
 
 // SurfaceOf finds the surface of a path, with or without a slash at its end. Where there is none it returns Other, or
@@ -63,6 +84,8 @@ func SurfaceOf(path string) *Surface {
 		return KeysAdmin
 	case path == "/v1/teams" || strings.HasPrefix(path, "/v1/teams/"):
 		return TeamsAdmin
+	case strings.HasPrefix(path, "/v1/messages/"):
+		return otherMessages
 	case strings.HasPrefix(path, "/v1/analyze/"):
 		return otherAnalyze
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -17,8 +18,19 @@ import (
 // listTimeout bounds how long one provider may hold up the list of models.
 const listTimeout = 5 * time.Second
 
+// modelShape writes models as a surface has them.
+type modelShape struct {
+	one  func(dst []byte, m dialect.Model) []byte
+	list func(dst []byte, models []dialect.Model) []byte
+}
+
+var modelShapes = map[*gateway.Surface]modelShape{
+	gateway.ModelsList:     {openai.AppendModel, openai.AppendModels},
+	gateway.MessagesModels: {anthropic.AppendModel, anthropic.AppendModels},
+}
+
 // serveModels answers /v1/models and /v1/models/{model}, with the models that the key may use.
-func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gateway.Call) error {
+func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gateway.Call, shape modelShape) error {
 	models, err := p.models(r.Context())
 	if err != nil {
 		return call.Fail(w, r, err)
@@ -31,11 +43,11 @@ func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gatewa
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1/models"), "/"), "/")
 	if name == "" {
-		return call.ServeBody(w, openai.AppendModels(nil, allowed))
+		return call.ServeBody(w, shape.list(nil, allowed))
 	}
 	for _, m := range allowed {
 		if m.ID == name {
-			return call.ServeBody(w, openai.AppendModel(nil, m))
+			return call.ServeBody(w, shape.one(nil, m))
 		}
 	}
 	return call.Fail(w, r, dialect.Errorf(dialect.ModelNotFound, "the model does not exist here, or this key may not use it; GET /v1/models lists those that do"))
@@ -43,7 +55,7 @@ func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gatewa
 
 // models lists the config's models, then the providers' own, each name once. A provider that cannot list now is left out;
 // where none can, that is the answer.
-func (p *Proxy) models(ctx context.Context) ([]openai.Model, error) {
+func (p *Proxy) models(ctx context.Context) ([]dialect.Model, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	lists := make([][]gateway.ProviderModel, len(p.app.Upstreams))
@@ -59,22 +71,22 @@ func (p *Proxy) models(ctx context.Context) ([]openai.Model, error) {
 	wg.Wait()
 
 	seen := make(map[string]bool)
-	models := make([]openai.Model, 0, 16)
-	add := func(m openai.Model) {
+	models := make([]dialect.Model, 0, 16)
+	add := func(m dialect.Model) {
 		if !seen[m.ID] {
 			seen[m.ID] = true
 			models = append(models, m)
 		}
 	}
 	for _, m := range p.app.Models {
-		add(openai.Model{ID: m.Name, OwnedBy: "gateway"})
+		add(dialect.Model{ID: m.Name, OwnedBy: "gateway"})
 	}
 	for i, up := range p.app.Upstreams {
 		for _, m := range lists[i] {
 			if m.OwnedBy == "" {
 				m.OwnedBy = up.Name
 			}
-			add(openai.Model{ID: m.ID, Created: m.Created, OwnedBy: m.OwnedBy})
+			add(dialect.Model{ID: m.ID, Created: m.Created, OwnedBy: m.OwnedBy})
 		}
 	}
 	if len(models) == 0 {

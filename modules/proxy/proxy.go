@@ -3,60 +3,65 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-func init() {
-	caddy.RegisterModule(new(Proxy))
-	httpcaddyfile.RegisterHandlerDirective("llm_proxy", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		p := new(Proxy)
-		return p, p.UnmarshalCaddyfile(h.Dispenser)
-	})
-}
+func init() { caddy.RegisterModule(new(Proxy)) }
 
 // Proxy answers the model surfaces, /v1/models among them. It is the end of a route: what no surface has is a 404 in the
 // caller's shape.
 type Proxy struct {
+	// OnUnsupported is what becomes of a call with a field that a provider's dialect cannot express: refuse answers 400, drop leaves
+	// the field out and counts that. Default: refuse.
+	OnUnsupported Unsupported `json:"on_unsupported,omitempty"`
+
 	app *gateway.App
 	log *zap.Logger
 }
+
+// Unsupported is what becomes of a field that a provider's dialect cannot express.
+type Unsupported string
+
+// The choices of Unsupported.
+const (
+	Refuse Unsupported = "refuse"
+	Drop   Unsupported = "drop"
+)
 
 // CaddyModule returns the Caddy module information.
 func (*Proxy) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.llm_proxy", New: func() caddy.Module { return new(Proxy) }}
 }
 
-// Provision finds the gateway.
+// Provision applies the default and finds the gateway.
 func (p *Proxy) Provision(ctx caddy.Context) (err error) {
 	p.log = ctx.Logger()
+	if p.OnUnsupported == "" {
+		p.OnUnsupported = Refuse
+	}
 	p.app, err = gateway.AppOf(ctx)
 	return err
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
-//
-//	llm_proxy [<matcher>]
-func (p *Proxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
+// Validate refuses unknown words.
+func (p *Proxy) Validate() error {
+	switch p.OnUnsupported {
+	case Refuse, Drop:
+		return nil
 	}
-	if d.NextBlock(0) {
-		return d.Errf("unrecognized subdirective %q: llm_proxy has no options", d.Val())
-	}
-	return nil
+	return fmt.Errorf("on_unsupported: %q is none of refuse and drop", p.OnUnsupported)
 }
 
 // ServeHTTP answers a call.
@@ -66,15 +71,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	if call.Preflight(w, r) {
 		return nil
 	}
-	if call.Surface.Operation == "" && call.Surface != gateway.ModelsList {
+	shape, lists := modelShapes[call.Surface]
+	if !lists && (call.Surface.Operation == "" || call.Codec() == nil) {
 		return call.Fail(w, r, dialect.Errorf(dialect.NotFound, "there is nothing at this path; the API's paths are in the gateway's documentation"))
 	}
 	if method := call.Surface.Method; r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
 		w.Header().Set("Allow", method)
 		return call.Fail(w, r, dialect.Errorf(dialect.MethodNotAllowed, "use %s", method))
 	}
-	if call.Surface == gateway.ModelsList {
-		return p.serveModels(w, r, call)
+	if lists {
+		return p.serveModels(w, r, call, shape)
 	}
 	if err := call.Parse(r); err != nil {
 		return call.Fail(w, r, err)
@@ -89,10 +95,25 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 			return call.Fail(w, r, err)
 		}
 	}
+	if call.Surface.Operation == dialect.CountTokens && !counts(call.Route) {
+		return call.ServeBody(w, anthropic.AppendCount(nil, call.InputTokens))
+	}
 	if call.Stream {
 		return p.serveStream(w, r, call, body)
 	}
 	return p.serveWhole(w, r, call, body)
+}
+
+// counts says whether one of a route's providers can count tokens. Where none can, the gateway's estimate has to do.
+func counts(route *gateway.Route) bool {
+	for _, targets := range [...][]gateway.Target{route.Targets, route.Fallbacks} {
+		for i := range targets {
+			if targets[i].Upstream().Provider.Dialect() == dialect.Anthropic {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serveWhole answers with one body.
@@ -145,28 +166,34 @@ func ours(call *gateway.Call, err error) error {
 // deliver writes an answer, and lets the cache keep it before it leaves where it is complete.
 func (p *Proxy) deliver(w http.ResponseWriter, call *gateway.Call, answer, native []byte) error {
 	a := &gateway.Answer{Provider: call.Provider, Model: call.Upstream, Body: answer, Usage: call.Usage, Created: time.Now().UTC()}
-	if call.Record != nil && complete(call.Surface, native) == nil {
+	if call.Record != nil && complete(call, native) == nil {
 		call.Record.Whole(a)
 	}
 	return call.ServeAnswer(w, a)
 }
 
 // complete says whether an answer may be kept. An answer that the surface judged needs no second judge.
-func complete(s *gateway.Surface, body []byte) error {
-	switch s {
-	case gateway.ChatCompletions:
-		return openai.Complete(body)
-	case gateway.EmbeddingsCreate:
+func complete(call *gateway.Call, body []byte) error {
+	switch {
+	case call.Surface.Operation == dialect.Embeddings:
 		return openai.CompleteEmbeddings(body)
+	case call.Native == nil:
+		return call.Codec().Complete(body)
 	}
 	return nil
 }
 
 // attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
-	var last error
+	request := request{own: written{codec: call.Codec(), body: body}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop}}
+	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
-		reply, err := p.attempt(r, call, target, body)
+		to := request.in(target.Upstream().Provider.Dialect(), call.Surface.Operation)
+		if to.err != nil {
+			gap = to.err // another target's dialect may have what this one's has not
+			continue
+		}
+		reply, err := p.attempt(r, call, target, &request, to)
 		if err == nil {
 			return reply, nil
 		}
@@ -176,36 +203,32 @@ func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gat
 			break
 		}
 	}
+	if last == nil {
+		last = gap
+	}
 	return nil, last
 }
 
-// upstreamHeaders are the client's headers that travel to the provider.
-var upstreamHeaders = [...]string{"Openai-Beta", "Idempotency-Key", "Traceparent", "Tracestate"}
-
 // attempt asks one target. The time of a stream's events is counted by serveStream.
-func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Target, body []byte) (*gateway.Reply, error) {
+func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Target, request *request, to *written) (*gateway.Reply, error) {
 	a := &gateway.Attempt{
-		Operation: call.Surface.Operation, Model: target.Model, Body: body,
+		Operation: call.Surface.Operation, Model: target.Model, Body: to.body, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
 		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID,
-	}
-	for _, name := range upstreamHeaders {
-		if values, ok := r.Header[name]; ok {
-			if a.Header == nil {
-				a.Header = make(http.Header, len(upstreamHeaders))
-			}
-			a.Header[name] = values
-		}
 	}
 	call.Attempts++
 	call.Provider, call.Upstream = target.Provider, target.Model
+	p.noteDropped(call, to.dropped)
 	ctx, span := startAttempt(r.Context(), target.Provider, a)
 	start := time.Now()
 	reply, err := target.Upstream().Provider.Send(ctx, a)
 	took := time.Since(start)
 	if span.IsRecording() {
-		traceReply(span, reply, err, took)
+		traceReply(span, to.codec, reply, err, took)
 	}
 	call.UpstreamFor += took
+	if err == nil && to != &request.own {
+		reply, err = to.translate(reply, request.own.codec, call)
+	}
 	if err != nil || reply.Stream == nil {
 		p.finish(call, target.Upstream(), err, took)
 	}
@@ -214,6 +237,17 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Targ
 	}
 	call.Usage = call.Usage.Add(reply.Usage)
 	return reply, nil
+}
+
+// noteDropped counts the client's fields that were left out for a provider.
+func (p *Proxy) noteDropped(call *gateway.Call, fields []string) {
+	if len(fields) == 0 {
+		return
+	}
+	p.app.ObserveDropped(call.Provider, len(fields))
+	if entry := p.log.Check(zap.DebugLevel, "fields left out"); entry != nil {
+		entry.Write(zap.String("request_id", call.ID), zap.String("provider", call.Provider), zap.Strings("fields", fields))
+	}
 }
 
 // finish notes how an attempt ended.
@@ -258,6 +292,6 @@ func pick(targets []gateway.Target, random func(int64) int64) int {
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Proxy)(nil)
+	_ caddy.Validator             = (*Proxy)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Proxy)(nil)
-	_ caddyfile.Unmarshaler       = (*Proxy)(nil)
 )

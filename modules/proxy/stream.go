@@ -26,7 +26,7 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	}
 	if reply.Stream == nil { // the provider answered whole although a stream was asked for
 		a := &gateway.Answer{Provider: call.Provider, Model: call.Upstream, Body: reply.Body, Usage: call.Usage, Created: time.Now().UTC()}
-		if call.Record != nil && complete(call.Surface, reply.Body) == nil {
+		if call.Record != nil && complete(call, reply.Body) == nil {
 			call.Record.Whole(a)
 		}
 		var broken *dialect.Error
@@ -48,9 +48,12 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	if err == nil {
 		return nil
 	}
-	call.Err = err
 	var e *dialect.Error
-	if !errors.As(err, &e) || r.Context().Err() != nil {
+	if errors.As(err, &e) && !relay.begun {
+		return call.Fail(w, r, err)
+	}
+	call.Err = err
+	if e == nil || r.Context().Err() != nil {
 		return nil // the client is gone
 	}
 	p.app.ObserveTruncation(call.Provider)
@@ -68,19 +71,20 @@ type relay struct {
 	stream gateway.Stream
 
 	pieces int64        // events so far that carry a piece of the answer
-	fold   *openai.Fold // what the cache may store; nil where nothing is to be kept
+	fold   dialect.Fold // what the cache may store; nil where nothing is to be kept
+	begun  bool         // the head is sent
 	sample []byte       // the first event's data, kept where a usage event may have to be made
 }
 
 // run writes events until the stream ends. An error of the stream is a *dialect.Error; one of the client's connection is not.
 func (l *relay) run() error {
 	if l.call.Record != nil {
-		l.fold = openai.NewFold(maxFold)
+		l.fold = l.call.Codec().NewFold(maxFold)
 	}
 	flush := http.NewResponseController(l.w)
-	for begun := false; l.stream.Next(); {
-		if !begun {
-			begun = true
+	for l.stream.Next() {
+		if !l.begun {
+			l.begun = true
 			l.call.FirstToken = time.Since(l.call.Started)
 			l.call.BeginStream(l.w)
 			if l.call.IncludeUsage {
@@ -99,11 +103,11 @@ func (l *relay) run() error {
 
 // write sends the current event, and before the last one what has to be there by then.
 func (l *relay) write() error {
+	if l.fold != nil && l.fold.Add(l.stream.Data()) != nil {
+		l.fold = nil
+	}
 	if !l.stream.Last() {
 		l.pieces++
-		if l.fold != nil && l.fold.Add(l.stream.Data()) != nil {
-			l.fold = nil
-		}
 		return l.send(l.stream.Event())
 	}
 	if l.call.IncludeUsage && l.stream.Usage() == (dialect.Usage{}) { // the provider was asked, and told none
@@ -134,7 +138,7 @@ func (l *relay) keep() {
 	}
 	usage := l.usage()
 	l.call.Record.Whole(&gateway.Answer{
-		Provider: l.call.Provider, Model: l.call.Upstream, Body: openai.SetUsage(body, usage), Usage: usage, Created: time.Now().UTC(),
+		Provider: l.call.Provider, Model: l.call.Upstream, Body: l.call.Codec().SetUsage(body, usage), Usage: usage, Created: time.Now().UTC(),
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
-	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
@@ -41,17 +40,19 @@ func startAttempt(ctx context.Context, provider string, a *gateway.Attempt) (con
 }
 
 // traceReply ends an attempt's span with what came of it. Where that is a stream, the span goes on until it is closed.
-func traceReply(span trace.Span, reply *gateway.Reply, err error, took time.Duration) {
+func traceReply(span trace.Span, codec *dialect.Codec, reply *gateway.Reply, err error, took time.Duration) {
 	switch {
 	case err != nil:
 		gateway.FailSpan(span, err)
 	case reply.Stream != nil:
 		span.SetAttributes(semconv.GenAIResponseTimeToFirstChunk(took.Seconds()))
-		reply.Stream = &tracedStream{Stream: reply.Stream, span: span}
+		reply.Stream = &tracedStream{Stream: reply.Stream, codec: codec, span: span}
 		return
 	default:
-		var outcome openai.Outcome
-		outcome.Read(reply.Body)
+		var outcome dialect.Outcome
+		if codec != nil {
+			codec.ReadOutcome(&outcome, reply.Body)
+		}
 		traceAnswer(span, outcome, reply.Usage)
 	}
 	span.End()
@@ -60,8 +61,9 @@ func traceReply(span trace.Span, reply *gateway.Reply, err error, took time.Dura
 // tracedStream reads along what a stream tells of itself, for the span of its attempt.
 type tracedStream struct {
 	gateway.Stream
+	codec   *dialect.Codec // the provider's
 	span    trace.Span
-	outcome openai.Outcome
+	outcome dialect.Outcome
 	over    bool
 }
 
@@ -71,8 +73,8 @@ func (s *tracedStream) Next() bool {
 		s.over = true
 		return false
 	}
-	if !s.Last() {
-		s.outcome.Read(s.Data())
+	if s.codec != nil && !s.Last() {
+		s.codec.ReadOutcome(&s.outcome, s.Data())
 	}
 	return true
 }
@@ -92,7 +94,7 @@ func (s *tracedStream) Close() error {
 }
 
 // traceAnswer tells who answered, why the answer ended, and what it used.
-func traceAnswer(span trace.Span, outcome openai.Outcome, usage dialect.Usage) {
+func traceAnswer(span trace.Span, outcome dialect.Outcome, usage dialect.Usage) {
 	if outcome.Model != "" {
 		span.SetAttributes(semconv.GenAIResponseModel(traced(outcome.Model)))
 	}

@@ -123,7 +123,7 @@ func TestAStreamThatIsClosedEarlyIsCanceled(t *testing.T) {
 	r := traces.Request(httptest.NewRequest(http.MethodPost, "/", nil))
 	_, span := startAttempt(r.Context(), "a", &gateway.Attempt{Operation: dialect.Chat, Model: "x", Stream: true})
 	reply := &gateway.Reply{Stream: &events{data: []string{first, second, "[DONE]"}}}
-	traceReply(span, reply, nil, 0)
+	traceReply(span, gateway.CodecOf(dialect.OpenAI), reply, nil, 0)
 	reply.Stream.Next()
 	if len(traces.Names()) != 0 {
 		t.Fatal("the span is over before the stream is")

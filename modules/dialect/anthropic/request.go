@@ -29,9 +29,9 @@ type Request struct {
 // maxCap is far beyond what any model does and keeps products from overflowing.
 const maxCap = 1 << 40
 
-// Peek reads a request in one pass over its top-level members. Check must have passed the body. An error says
+// Peek reads a request for an operation in one pass over its top-level members. Check must have passed the body. An error says
 // which member the gateway cannot do without, or cannot read; all others are the provider's to judge.
-func Peek(body []byte) (Request, *dialect.Error) {
+func Peek(op dialect.Operation, body []byte) (Request, *dialect.Error) {
 	var r Request
 	hasMessages, hasCap := false, false
 	for name, value := range dialect.Members(body) {
@@ -72,7 +72,7 @@ func Peek(body []byte) (Request, *dialect.Error) {
 		return Request{}, dialect.Missing("model", "name the model to use")
 	case !hasMessages:
 		return Request{}, dialect.Missing("messages", "there is nothing to answer")
-	case !hasCap:
+	case !hasCap && op == dialect.Chat: // counting needs none
 		return Request{}, dialect.Missing("max_tokens", "say how long the answer may be")
 	}
 	r.Repeatable = r.HasTemperature && r.Temperature == 0

@@ -19,7 +19,7 @@ func TestPeekReadsWhatTheGatewayNeeds(t *testing.T) {
 		{`{"model":"m","max_tokens":-5,"messages":[]}`, Request{Model: "m"}},
 	}
 	for _, tt := range tests {
-		if got, err := Peek([]byte(tt.body)); err != nil || got != tt.want {
+		if got, err := Peek(dialect.Chat, []byte(tt.body)); err != nil || got != tt.want {
 			t.Errorf("Peek(%s) = %+v, %v, want %+v", tt.body, got, err, tt.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestPeekNamesTheFieldThatItCannotRead(t *testing.T) {
 		{`{"model":"m","max_tokens":9,"messages":[],"temperature":"0"}`, "temperature", "a number"},
 	}
 	for _, tt := range tests {
-		_, err := Peek([]byte(tt.body))
+		_, err := Peek(dialect.Chat, []byte(tt.body))
 		if err == nil || err.Kind != dialect.InvalidRequest || err.Field != tt.field || !strings.Contains(err.Message, tt.says) {
 			t.Errorf("Peek(%s) = %v, want an error about %s that says %q", tt.body, err, tt.field, tt.says)
 		}
@@ -72,7 +72,7 @@ func FuzzPeekSurvivesAnything(f *testing.F) {
 	f.Add([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":true,"temperature":0.5}`))
 	f.Add([]byte(`{"model":"m","max_tokens":NaN`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if r, err := Peek(body); err == nil && dialect.Check(body) == nil && (r.Model == "" || r.MaxTokens < 0) {
+		if r, err := Peek(dialect.Chat, body); err == nil && dialect.Check(body) == nil && (r.Model == "" || r.MaxTokens < 0) {
 			t.Fatalf("Peek(%q) = %+v", body, r)
 		}
 		if n := EstimateInput(body); n < 0 || n > int64(len(body))+4 {
@@ -86,7 +86,7 @@ func BenchmarkPeekAndEstimate(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Peek(body); err != nil || EstimateInput(body) == 0 {
+		if _, err := Peek(dialect.Chat, body); err != nil || EstimateInput(body) == 0 {
 			b.Fatal(err)
 		}
 	}

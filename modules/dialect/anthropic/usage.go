@@ -87,6 +87,14 @@ func (c *counts) usage() (dialect.Usage, bool) {
 	}, c.told
 }
 
+// SetUsage gives a whole answer that tells no usage the given one, in Anthropic's counts. An answer that has its own keeps it.
+func SetUsage(answer []byte, u dialect.Usage) []byte {
+	if _, told := UsageOf(answer); told {
+		return answer
+	}
+	return dialect.Set(answer, "usage", AppendUsage(nil, u))
+}
+
 // AppendUsage writes a usage in Anthropic's counts.
 func AppendUsage(dst []byte, u dialect.Usage) []byte {
 	dst = dialect.IntMember(append(dst, '{'), "input_tokens", u.Input)

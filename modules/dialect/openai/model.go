@@ -6,15 +6,8 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
-// Model is one model of a list.
-type Model struct {
-	ID      string
-	Created int64 // Unix seconds
-	OwnedBy string
-}
-
 // AppendModel appends the body that describes one model.
-func AppendModel(dst []byte, m Model) []byte {
+func AppendModel(dst []byte, m dialect.Model) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = dialect.String(dst, m.ID)
 	dst = append(dst, `,"object":"model","created":`...)
@@ -25,7 +18,7 @@ func AppendModel(dst []byte, m Model) []byte {
 }
 
 // AppendModels appends the body that lists models.
-func AppendModels(dst []byte, models []Model) []byte {
+func AppendModels(dst []byte, models []dialect.Model) []byte {
 	dst = append(dst, `{"object":"list","data":[`...)
 	for i, m := range models {
 		if i > 0 {

@@ -2,16 +2,8 @@ package openai
 
 import "github.com/caddy-llm/caddy-llm/modules/dialect"
 
-// Outcome is what an answer tells of itself beside its text.
-type Outcome struct {
-	// Model is the model that made it, by the provider's word.
-	Model string
-	// Reasons are why its choices ended, in the order of their indices.
-	Reasons []string
-}
-
-// Read takes in a whole answer, or one event of a stream after another.
-func (o *Outcome) Read(data []byte) {
+// ReadOutcome takes in a whole answer, or one event of a stream after another.
+func ReadOutcome(o *dialect.Outcome, data []byte) {
 	for name, value := range dialect.Members(data) {
 		switch string(name) {
 		case "model":
@@ -20,13 +12,13 @@ func (o *Outcome) Read(data []byte) {
 			}
 		case "choices":
 			for choice := range dialect.Elements(value) {
-				o.choice(choice)
+				readChoice(o, choice)
 			}
 		}
 	}
 }
 
-func (o *Outcome) choice(choice []byte) {
+func readChoice(o *dialect.Outcome, choice []byte) {
 	reason := ""
 	for name, value := range dialect.Members(choice) {
 		if string(name) == "finish_reason" {

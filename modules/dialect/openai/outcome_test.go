@@ -26,9 +26,9 @@ func TestOutcomeTellsModelAndReasons(t *testing.T) {
 		"of another shape": {[]string{`{"model":7,"choices":{"finish_reason":"stop"}}`, `[]`, `"x"`, `{`}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var o Outcome
+			var o dialect.Outcome
 			for _, text := range tt.texts {
-				o.Read([]byte(text))
+				ReadOutcome(&o, []byte(text))
 			}
 			if o.Model != tt.model || !slices.Equal(o.Reasons, tt.reasons) {
 				t.Errorf("it is %q, %q", o.Model, o.Reasons)
@@ -42,17 +42,17 @@ func FuzzOutcome(f *testing.F) {
 	f.Add([]byte(`{"model":"m","choices":[{"index":3,"finish_reason":"stop","message":{"content":"x"}}]}`))
 	f.Add([]byte(`{"choices":[{"index":127},{"index":-1,"finish_reason":"a"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var o Outcome
+		var o dialect.Outcome
 		for range 2 {
-			o.Read(text)
+			ReadOutcome(&o, text)
 		}
 		if len(o.Reasons) > maxChoiceIndex {
 			t.Errorf("there are %d reasons", len(o.Reasons))
 		}
 		const canary = "the text of the answer"
-		o = Outcome{}
+		o = dialect.Outcome{}
 		content := dialect.String(nil, canary+string(text))
-		o.Read(fmt.Appendf(nil, `{"choices":[{"index":0,"message":{"content":%s},"delta":{"content":%s},"finish_reason":"stop"}]}`, content, content))
+		ReadOutcome(&o, fmt.Appendf(nil, `{"choices":[{"index":0,"message":{"content":%s},"delta":{"content":%s},"finish_reason":"stop"}]}`, content, content))
 		if strings.Contains(fmt.Sprint(o), canary) || !slices.Equal(o.Reasons, []string{"stop"}) {
 			t.Errorf("it is %+v", o)
 		}

@@ -123,7 +123,7 @@ func TestTheClientEndsAStreamAtAnErrorEvent(t *testing.T) {
 }
 
 func TestTheClientReadsAListOfModels(t *testing.T) {
-	c := client(http.StatusOK, "application/json", openai.AppendModels(nil, []openai.Model{{ID: "a"}, {ID: "b", Created: 7, OwnedBy: "us"}}))
+	c := client(http.StatusOK, "application/json", openai.AppendModels(nil, []dialect.Model{{ID: "a"}, {ID: "b", Created: 7, OwnedBy: "us"}}))
 	page, err := c.Models.List(t.Context())
 	if err != nil || len(page.Data) != 2 || page.Data[1].ID != "b" || page.Data[1].Created != 7 || page.Data[1].OwnedBy != "us" {
 		t.Errorf("got %+v, %v", page, err)

@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// request is a call's body, in the dialect that it came in and, where a provider speaks another, in that one too. It is read once and
+// written once for each dialect, however many attempts there are.
+type request struct {
+	own    written
+	policy dialect.Policy
+
+	neutral *dialect.Request // nil before it is needed
+	fault   *dialect.Error   // why there is none
+	foreign []*written
+}
+
+// written is a request in one dialect.
+type written struct {
+	codec   *dialect.Codec
+	body    []byte
+	dropped []string // the client's fields that were left out
+	err     *dialect.Error
+}
+
+// in is the request in a dialect. The error is of a request that cannot be read, or that the dialect cannot express.
+func (q *request) in(name dialect.Name, op dialect.Operation) *written {
+	if name == q.own.codec.Name {
+		return &q.own
+	}
+	for _, w := range q.foreign {
+		if w.codec.Name == name {
+			return w
+		}
+	}
+	w := &written{codec: gateway.CodecOf(name)}
+	switch {
+	case w.codec == nil:
+		w.err = dialect.Errorf(dialect.Internal, "the provider speaks a dialect that the gateway does not know")
+		return w
+	case op != dialect.Chat:
+		w.err = dialect.Errorf(dialect.InvalidRequest, "this model's provider takes no %s; ask another model", op)
+	default:
+		q.write(w)
+	}
+	q.foreign = append(q.foreign, w)
+	return w
+}
+
+func (q *request) write(w *written) {
+	if q.neutral == nil && q.fault == nil {
+		if q.neutral, q.fault = q.own.codec.DecodeRequest(q.own.body); q.fault == nil {
+			q.neutral.IncludeUsage = false // the provider asks for it by itself, if it has to be asked for
+		}
+	}
+	if w.err = q.fault; w.err == nil {
+		w.body, w.dropped, w.err = w.codec.EncodeRequest(make([]byte, 0, len(q.own.body)+len(q.own.body)/8+512), q.neutral, q.policy)
+	}
+}
+
+// upstreamHeader are the client's headers that travel to the provider: of those that are a dialect's own, where it speaks that.
+func upstreamHeader(client http.Header, from, to dialect.Name) http.Header {
+	var header http.Header
+	for _, h := range [...]struct {
+		name string
+		of   dialect.Name
+	}{
+		{"Openai-Beta", dialect.OpenAI},
+		{"Anthropic-Version", dialect.Anthropic},
+		{"Anthropic-Beta", dialect.Anthropic},
+		{"Idempotency-Key", ""},
+		{"Traceparent", ""},
+		{"Tracestate", ""},
+	} {
+		values, ok := client[h.name]
+		if !ok || h.of != "" && (h.of != from || h.of != to) {
+			continue
+		}
+		if header == nil {
+			header = make(http.Header, 4)
+		}
+		header[h.name] = values
+	}
+	return header
+}
+
+// translate gives a provider's reply in the dialect of the call.
+func (w *written) translate(reply *gateway.Reply, to *dialect.Codec, call *gateway.Call) (*gateway.Reply, error) {
+	now := time.Now()
+	if reply.Stream != nil {
+		stream := newTranslatedStream(reply.Stream, w.codec.NewDecoder(), to.NewEncoder(dialect.StreamOptions{IncludeUsage: call.IncludeUsage, Created: now}))
+		stream.input = call.InputTokens
+		return &gateway.Reply{Header: reply.Header, Stream: stream}, nil
+	}
+	answer, err := w.codec.DecodeAnswer(reply.Body)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Created == 0 {
+		answer.Created = now.Unix()
+	}
+	body, err := to.EncodeAnswer(make([]byte, 0, len(reply.Body)+len(reply.Body)/8+256), answer)
+	if err != nil {
+		return nil, err
+	}
+	return &gateway.Reply{Header: reply.Header, Body: body, Usage: reply.Usage}, nil
+}
