@@ -226,6 +226,8 @@ func TestSurfacesOfPaths(t *testing.T) {
 	for path, want := range map[string]*Surface{
 		"/v1/chat/completions": ChatCompletions, "/v1/chat/completions/": ChatCompletions, "/v1/embeddings": EmbeddingsCreate,
 		"/v1/models": ModelsList, "/v1/models/": ModelsList, "/v1/models/org/name": ModelsList,
+		"/v1/messages": MessagesCreate, "/v1/messages/": MessagesCreate, "/v1/messages/count_tokens": MessagesCount,
+		"/v1/messages/batches": otherMessages, "/v1/messagesx": Other,
 		"/v1/analyze": AnalyzePrompt, "/v1/analyze/": AnalyzePrompt, "/v1/analyze/providers": AnalyzeProviders,
 		"/v1/analyze/cache/stats/": AnalyzeStats, "/v1/analyze/else": otherAnalyze, "/v1/analyzer": Other,
 		"/v1/api-keys": KeysAdmin, "/v1/api-keys/": KeysAdmin, "/v1/api-keys/key_1/rotate": KeysAdmin, "/v1/api-keysx": Other,
@@ -234,6 +236,19 @@ func TestSurfacesOfPaths(t *testing.T) {
 		"": Other, "/": Other, "/v1": Other, "/V1/models": Other, "/v1/chat": Other,
 	} {
 		if got := SurfaceOf(path); got != want {
+			t.Errorf("%q is %+v", path, got)
+		}
+	}
+}
+
+func TestSurfacesOfAnthropicsClients(t *testing.T) {
+	for path, want := range map[string]*Surface{
+		"/v1/models": MessagesModels, "/v1/models/claude-x": MessagesModels, "/v1/messages": MessagesCreate,
+		"/v1/files": otherMessages, "/v1/chat/completions": ChatCompletions, "/v1/analyze": AnalyzePrompt, "/v1/health": Health,
+	} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("anthropic-version", "2023-06-01")
+		if got := surfaceOf(r); got != want {
 			t.Errorf("%q is %+v", path, got)
 		}
 	}

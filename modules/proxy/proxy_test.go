@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 
 // scripted is a provider that does as its test says.
 type scripted struct {
-	List []string `json:"list,omitempty"`
+	List   []string     `json:"list,omitempty"`
+	Speaks dialect.Name `json:"speaks,omitempty"`
 
 	mu   sync.Mutex
 	sent []*gateway.Attempt
@@ -41,7 +42,12 @@ type scripted struct {
 func (*scripted) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "llm_gateway.providers.scripted", New: func() caddy.Module { return new(scripted) }}
 }
-func (*scripted) Dialect() dialect.Name      { return dialect.OpenAI }
+func (p *scripted) Dialect() dialect.Name {
+	if p.Speaks == "" {
+		return dialect.OpenAI
+	}
+	return p.Speaks
+}
 func (p *scripted) Serves(model string) bool { return slices.Contains(p.List, model) }
 func (p *scripted) DefaultModel() string     { return p.List[0] }
 
@@ -72,7 +78,12 @@ const (
 
 func newProxy(t testing.TB) (p *Proxy, a, b *scripted) {
 	t.Helper()
-	p = gatewaytest.Handler(t, gatewaytest.Context(t, config), "llm_proxy", `{}`).(*Proxy)
+	return newProxyWith(t, config, `{}`)
+}
+
+func newProxyWith(t testing.TB, config, options string) (p *Proxy, a, b *scripted) {
+	t.Helper()
+	p = gatewaytest.Handler(t, gatewaytest.Context(t, config), "llm_proxy", options).(*Proxy)
 	provider := func(name string) *scripted {
 		up, _ := p.app.Upstream(name)
 		s := up.Provider.(*scripted)

@@ -54,7 +54,7 @@ func judge(t *testing.T, err error, says string) {
 }
 
 func TestModelsAreListed(t *testing.T) {
-	got := string(AppendModels(nil, []dialect.Model{{"gpt-5", 1741569952, "openai"}, {"a\"b", 0, ""}}))
+	got := string(AppendModels(nil, []dialect.Model{{ID: "gpt-5", Created: 1741569952, OwnedBy: "openai"}, {ID: "a\"b"}}))
 	want := `{"object":"list","data":[{"id":"gpt-5","object":"model","created":1741569952,"owned_by":"openai"},{"id":"a\"b","object":"model","created":0,"owned_by":""}]}`
 	if got != want {
 		t.Errorf("AppendModels = %s, want %s", got, want)
