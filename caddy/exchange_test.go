@@ -176,6 +176,51 @@ func openAIExchanges(c *contract, spent string) []exchange {
 	return es
 }
 
+const messagesPath = "/v1/messages"
+
+// messageBody asks a model in Anthropic's dialect.
+func messageBody(model, text, members string) string {
+	return fmt.Sprintf(`{"model":%q,"max_tokens":64,"messages":[{"role":"user","content":%q}]%s}`, model, text, members)
+}
+
+func anthropicExchanges(c *contract, spent string) []exchange {
+	barred := c.newKey(map[string]any{"allowed_models": []string{"other"}})
+	es := []exchange{
+		{200, "POST", messagesPath, c.Key, messageBody("demo", "hello", `,"stream":true`), "", false},
+		{200, "POST", messagesPath, c.Key, messageBody("demo", "hello", `,"temperature":0`), "", false},
+		{200, "POST", messagesPath, c.Key, messageBody("demo", "hello", `,"temperature":0`), "", false},
+		{200, "POST", messagesPath, "", messageBody("demo", "hello", ``), "X-API-Key: " + c.Key, false},
+		{400, "POST", messagesPath, c.Key, `{"model":"demo","messages":[]}`, "", false},
+		{400, "POST", messagesPath, c.Key, messageBody("demo", "hello", `,"stream":1`), "", false},
+		{400, "POST", messagesPath, c.Key, messageBody("demo", "hello", `,"top_k":5`), "", true}, // OpenAI's dialect has none
+		{409, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"409", ``), "", true},
+		{422, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"422", ``), "", true},
+		{502, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"403", ``), "", true},
+		{502, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"500", ``), "", true},
+		{529, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"503", ``), "", true},
+		{504, "POST", messagesPath, c.Key, messageBody("up/m", refusing+"504", ``), "", true},
+		{504, "POST", messagesPath, c.Key, messageBody("demo", "never asked", ``), "Cache-Control: only-if-cached", true},
+	}
+	for _, path := range []string{messagesPath, messagesPath + "/count_tokens"} {
+		plain := messageBody("demo", "hello", "")
+		es = append(es,
+			exchange{200, "POST", path, c.Key, plain, "", false},
+			exchange{400, "POST", path, c.Key, `{`, "", false},
+			exchange{400, "POST", path, c.Key, `{"model":"demo"}`, "", false},
+			exchange{401, "POST", path, "", plain, "", false},
+			exchange{403, "POST", path, barred, plain, "", true},
+			exchange{404, "POST", path, c.Key, messageBody("nope", "", ""), "", true},
+			exchange{413, "POST", path, c.Key, plain + padding, "", true},
+			exchange{415, "POST", path, c.Key, plain, "Content-Encoding: br", true},
+			exchange{429, "POST", path, spent, plain, "", true},
+		)
+	}
+	for _, path := range []string{"/v1/models", "/v1/models/demo"} {
+		es = append(es, exchange{200, "GET", path, c.Key, "", "anthropic-version: 2023-06-01", false})
+	}
+	return es
+}
+
 func modelExchanges(c *contract, spent string) (es []exchange) {
 	for _, method := range []string{"GET", "HEAD"} {
 		for _, path := range []string{"/v1/models", "/v1/models/demo"} {
@@ -289,12 +334,14 @@ func holdTeams(t *testing.T, c *contract) {
 // outsideExchanges are requests for what no operation has, by the response that answers them.
 func outsideExchanges(c *contract) map[string][]exchange {
 	return map[string][]exchange{
-		"NotFound":               {{404, "GET", "/v1/analyze/nope", c.Key, "", "", false}},
-		"Unauthenticated":        {{401, "GET", "/v1/analyze/nope", "", "", "", false}},
-		"OpenAINotFound":         {{404, "GET", "/v1/nope", c.Key, "", "", false}, {404, "POST", "/", c.Key, "{}", "", false}},
-		"KeyNotFound":            {{404, "GET", "/v1/api-keys/a/b", c.Admin, "", "", false}},
-		"MethodNotAllowed":       {{405, "GET", "/v1/analyze/", c.Key, "", "", false}, {405, "POST", "/v1/analyze/cache/stats", c.Key, "{}", "", false}, {405, "POST", "/v1/live", "", "{}", "", false}},
-		"OpenAIMethodNotAllowed": {{405, "GET", chatPath, c.Key, "", "", false}, {405, "DELETE", "/v1/models/demo", c.Key, "", "", false}},
-		"KeysMethodNotAllowed":   {{405, "PUT", "/v1/api-keys/", c.Admin, "{}", "", false}},
+		"NotFound":                  {{404, "GET", "/v1/analyze/nope", c.Key, "", "", false}},
+		"Unauthenticated":           {{401, "GET", "/v1/analyze/nope", "", "", "", false}},
+		"OpenAINotFound":            {{404, "GET", "/v1/nope", c.Key, "", "", false}, {404, "POST", "/", c.Key, "{}", "", false}},
+		"AnthropicNotFound":         {{404, "POST", messagesPath + "/batches", c.Key, "{}", "", false}, {404, "GET", "/v1/files", c.Key, "", "anthropic-version: 2023-06-01", false}},
+		"AnthropicMethodNotAllowed": {{405, "GET", messagesPath, c.Key, "", "", false}},
+		"KeyNotFound":               {{404, "GET", "/v1/api-keys/a/b", c.Admin, "", "", false}},
+		"MethodNotAllowed":          {{405, "GET", "/v1/analyze/", c.Key, "", "", false}, {405, "POST", "/v1/analyze/cache/stats", c.Key, "{}", "", false}, {405, "POST", "/v1/live", "", "{}", "", false}},
+		"OpenAIMethodNotAllowed":    {{405, "GET", chatPath, c.Key, "", "", false}, {405, "DELETE", "/v1/models/demo", c.Key, "", "", false}},
+		"KeysMethodNotAllowed":      {{405, "PUT", "/v1/api-keys/", c.Admin, "{}", "", false}},
 	}
 }

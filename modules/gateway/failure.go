@@ -51,7 +51,7 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	}
 
 	h := w.Header()
-	if e.RetryAfter > 0 || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+	if e.RetryAfter > 0 || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == dialect.StatusOverloaded {
 		setRetryAfter(h, e.RetryAfter)
 	}
 	if e.Kind == dialect.Authentication {
