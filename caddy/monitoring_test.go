@@ -47,7 +47,7 @@ func startWatched(t *testing.T) *watched {
 	f := newFleet(t, up)
 	f.global = up.provider("models m") + fmt.Sprintf("\n\t\tprovider gone openai {\n\t\t\tbase_url http://127.0.0.1:%d/v1\n\t\t\tmodels g\n\t\t}", freePort(t)) +
 		"\n\t\tprovider demo\n\t\tmodel fast {\n\t\t\ttarget gone/g\n\t\t\tfallback up/m\n\t\t}"
-	f.chain = "llm_health\nllm_keys\nllm_auth\nllm_rate_limit {\n\trequests 1_000_000 1h\n\ttokens 1_000_000_000 1h\n\tconcurrency 1000\n}\nllm_analyze\nllm_cache\nllm_proxy"
+	f.chain = "llm_health\nllm_keys\nllm_auth\nllm_rate_limit {\n\trequests 1_000_000 1h\n\ttokens 1_000_000_000 1h\n\tconcurrency 1000\n}\nllm_analyze\nllm_cache\nllm_proxy {\n\ton_unsupported drop\n}"
 	w := &watched{process: f.member("postgres"), fleet: f, metrics: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
 	w.configure(site(f.global+"\n\t\tdatabase postgres\n\t\tstore redis", f.chain) + "http://" + w.metrics + " {\n\tmetrics /metrics\n}\n")
 	w.run()
@@ -75,6 +75,7 @@ func (w *watched) round(t *testing.T, n int) {
 		{chatPath, w.key, chatBody("no-such-model-"+fmt.Sprint(n), fresh), []int{404}},
 		{chatPath, "", chatBody("m", ""), []int{401}},
 		{chatPath, w.limited, chatBody("m", `,"temperature":0`), []int{200, 429}},
+		{messagesPath, w.key, messageBody("m", "hello", `,"top_k":5`), []int{200}}, // of which OpenAI's dialect has no such field
 		{"/v1/embeddings", w.key, `{"model":"m","input":"x"}`, []int{200}},
 		{"/v1/analyze/", w.key, fmt.Sprintf(`{"prompt":"Number %d","llm_provider":"demo"}`, n), []int{200}},
 		{"/v1/analyze/", w.key, `{"prompt":""}`, []int{422}},

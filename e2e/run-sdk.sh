@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the official OpenAI SDKs for Python and for Node against the gateway's binary: the one that GATEWAY_BIN names,
+# Runs the official OpenAI and Anthropic SDKs for Python and for Node against the gateway's binary: the one that GATEWAY_BIN names,
 # else one built from this checkout. Needs the network on its first run only.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
@@ -16,8 +16,8 @@ if ! cmp -s node/package-lock.json node/node_modules/installed.json; then
 fi
 
 status=0
-say "the SDK for Python, and /v1/analyze/"
+say "the SDKs for Python, and /v1/analyze/"
 "$venv/bin/python" -m pytest python || status=1
-say "the SDK for Node"
+say "the SDKs for Node"
 npm --prefix node test || status=1
 exit $status
