@@ -71,8 +71,8 @@ def test_a_stream_comes_in_events_and_ends_with_usage(client: anthropic.Anthropi
 
 
 def test_the_same_message_comes_whole_and_streamed(client: anthropic.Anthropic):
-    whole = client.messages.create(**ASK, temperature=0)
-    with client.messages.stream(**ASK, temperature=0) as stream:
+    whole = client.messages.create(**ASK, extra_body={"temperature": 0})
+    with client.messages.stream(**ASK, extra_body={"temperature": 0}) as stream:
         streamed = stream.get_final_message()
     assert streamed.content[0].text == whole.content[0].text
     assert streamed.stop_reason == whole.stop_reason
@@ -80,13 +80,13 @@ def test_the_same_message_comes_whole_and_streamed(client: anthropic.Anthropic):
 
 
 def test_a_cached_message_is_replayed_as_a_stream(client: anthropic.Anthropic):
-    ask = {"model": MODEL, "max_tokens": 200, "temperature": 0, "messages": [{"role": "user", "content": "What is kept?"}]}
+    ask = {"model": MODEL, "max_tokens": 200, "extra_body": {"temperature": 0}, "messages": [{"role": "user", "content": "What is kept?"}]}
     first = client.messages.with_raw_response.create(**ask)
     again = client.messages.with_raw_response.create(**ask)
     assert (first.headers["x-cache"], again.headers["x-cache"]) == ("MISS", "HIT")
     assert again.parse() == first.parse()
     with client.messages.stream(**ask) as stream:
-        assert stream.get_final_message().content == first.parse().content
+        assert stream.get_final_message().content[0].text == first.parse().content[0].text
         assert stream.response.headers["x-cache"] == "HIT"
 
 
@@ -160,7 +160,7 @@ def test_a_message_without_messages_raises_bad_request_error(client: anthropic.A
 
 def test_what_the_providers_dialect_lacks_raises_bad_request_error(gateway: Gateway, key: str):
     with client_of(gateway, key) as client, pytest.raises(anthropic.BadRequestError) as raised:
-        client.messages.create(**ASK, top_k=5)
+        client.messages.create(**ASK, extra_body={"top_k": 5})
     assert "top_k" in raised.value.body["error"]["message"]
 
 
