@@ -204,8 +204,9 @@ def test_openais_client_is_answered_by_anthropics_provider(relay: Gateway, strea
 def test_a_structured_prompt_is_answered_by_anthropics_provider(relay: Gateway):
     answer = httpx.post(
         relay.url + "/v1/analyze/", headers={"X-API-Key": relay.new_key()}, timeout=30,
-        json={"prompt": "Translate Hello World to French", "llm_provider": "claude"})
+        json={"prompt": "Ada, 36", "llm_provider": "claude", "schema_definition": {
+            "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}})
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["llm_provider"], body["model_name"], body["validated"]) == ("anthropic", MODEL, True)
-    assert body["tokens_used"] > 0 and body["data"]["intent"]
+    assert body["tokens_used"] > 0 and isinstance(body["data"]["name"], str)

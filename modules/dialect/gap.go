@@ -9,6 +9,9 @@ type Policy struct {
 	Drop bool
 	// MaxTokens is the bound for a dialect that needs one, where the client set none; zero for DefaultMaxTokens.
 	MaxTokens int64
+	// PromptSchemas asks in the prompt for an answer by a schema that the dialect's server would refuse, where the client does not
+	// insist on a strict one.
+	PromptSchemas bool
 	// KeepReasoning sends earlier reasoning back as plain text to servers that want it, where it is not signed.
 	KeepReasoning bool
 	// BudgetReasoning asks for thoughts by a budget in tokens, as models want that know no effort.

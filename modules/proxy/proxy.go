@@ -185,7 +185,7 @@ func complete(call *gateway.Call, body []byte) error {
 
 // attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
-	request := request{own: written{codec: call.Codec(), body: body}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop}}
+	request := request{own: written{codec: call.Codec(), body: body}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true}}
 	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
 		to := request.in(target.Upstream().Provider.Dialect(), call.Surface.Operation)

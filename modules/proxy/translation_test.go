@@ -379,3 +379,31 @@ func TestOptionsOfTheCaddyfile(t *testing.T) {
 		t.Error("the JSON is taken")
 	}
 }
+
+// A body of the gateway's own is in OpenAI's dialect, whatever the surface, and so is the answer that is judged.
+func TestABodyOfTheGatewaysOwnIsTranslatedToo(t *testing.T) {
+	p, a, _ := newProxyWith(t, mixed, `{}`)
+	a.send = replying(func() *gateway.Reply { return whole(message) })
+	native := `{"model":"x","messages":[{"role":"user","content":"ping"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":false,"schema":{"type":"object","properties":{"n":{"type":"number","minimum":0}}}}}}`
+	w, call := ask(t, p, "/v1/analyze/", `{}`, func(c *gateway.Call) {
+		c.Route = p.app.RouteTo("x")
+		c.Native = func() ([]byte, error) { return []byte(native), nil }
+		c.Accept = func(body []byte, last bool) (answer, again []byte, err *dialect.Error) {
+			if gjson.GetBytes(body, "choices.0.message.content").Str != "pong" {
+				t.Errorf("judged is %s", body)
+			}
+			if !last {
+				return nil, []byte(native), nil
+			}
+			return []byte(`"accepted"`), nil, nil
+		}
+	})
+	sent := gjson.ParseBytes(a.sent[1].Body)
+	if w.Body.String() != `"accepted"` || call.Attempts != 2 || call.Usage.Total() != 10 {
+		t.Errorf("answered is %d %s after %d attempts", w.Code, w.Body, call.Attempts)
+	}
+	// Anthropic would refuse this schema, so that it asks for it in words.
+	if sent.Get("output_config").Exists() || !strings.Contains(sent.Get("system").Raw, "minimum") {
+		t.Errorf("sent is %s", sent.Raw)
+	}
+}

@@ -9,6 +9,9 @@ func (e *requestEncoder) system(dst []byte) []byte {
 			texts = append(texts, &e.r.System[i])
 		}
 	}
+	if e.promptsSchema() {
+		texts = append(texts, e.schemaPrompt())
+	}
 	if len(texts) == 0 {
 		return dst
 	}

@@ -132,12 +132,13 @@ func (e *requestEncoder) output(dst []byte) []byte {
 	if f.Kind == dialect.FormatJSON {
 		e.gaps.Param(dialect.ParamFormat, "send a JSON Schema")
 	}
-	if effort == "" && f.Kind != dialect.FormatSchema {
+	enforced := f.Kind == dialect.FormatSchema && !e.promptsSchema()
+	if effort == "" && !enforced {
 		return dst
 	}
 	dst = append(dialect.Member(dst, "output_config"), '{')
 	dst = dialect.TextMember(dst, "effort", effort)
-	if f.Kind == dialect.FormatSchema {
+	if enforced {
 		dst = append(dialect.Member(dst, "format"), `{"type":"json_schema","schema":`...)
 		dst = append(append(dst, f.Schema...), '}')
 	}
