@@ -9,14 +9,14 @@ const (
 )
 
 // Estimate guesses how many tokens texts and media are, for reservations only: a fourth of all bytes of text,
-// and a flat count for each image or recording.
+// and for each image or recording a flat count, though never more than its bytes.
 type Estimate struct{ text, media int64 }
 
 // Add counts all strings of a value.
 func (e *Estimate) Add(value []byte) {
 	for inside := range Strings(value) {
 		if media(inside) {
-			e.media += mediaTokens
+			e.media += min(mediaTokens, int64(len(inside)))
 		} else {
 			e.text += int64(len(inside))
 		}
