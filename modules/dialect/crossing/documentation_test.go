@@ -2,6 +2,7 @@ package crossing
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"os"
 	"strconv"
@@ -95,7 +96,7 @@ func requestFate(t *testing.T, codec *dialect.Codec, f requestFeature) string {
 	base := plainRequest()
 	f.base(base)
 	plain, _, _ := codec.EncodeRequest(nil, base, dialect.Policy{})
-	read, fault := codec.DecodeRequest(body)
+	read, fault := readAs(codec, body, request)
 	if fault != nil {
 		t.Fatalf("%s: %v", f.name, fault)
 	}
@@ -160,11 +161,17 @@ func ending(t *testing.T, body []byte) string {
 		Choices    []struct {
 			FinishReason string `json:"finish_reason"`
 		} `json:"choices"`
+		Candidates []struct {
+			FinishReason string `json:"finishReason"`
+		} `json:"candidates"`
 	}
 	if err := json.Unmarshal(body, &wire); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range wire.Choices {
+		return c.FinishReason
+	}
+	for _, c := range wire.Candidates {
 		return c.FinishReason
 	}
 	return wire.StopReason
@@ -185,13 +192,14 @@ func errorTable(t *testing.T) []string {
 			e := dialect.Errorf(kind, "m")
 			var wire struct {
 				Error struct {
-					Type string `json:"type"`
+					Type   string `json:"type"`
+					Status string `json:"status"` // Google's word for it
 				} `json:"error"`
 			}
 			if err := json.Unmarshal(codec.AppendError(nil, e), &wire); err != nil {
 				t.Fatal(err)
 			}
-			row += " " + strconv.Itoa(codec.Status(e)) + " `" + wire.Error.Type + "` |"
+			row += " " + strconv.Itoa(codec.Status(e)) + " `" + cmp.Or(wire.Error.Type, wire.Error.Status) + "` |"
 		}
 		rows = append(rows, row)
 	}

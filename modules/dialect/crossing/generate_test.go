@@ -17,7 +17,9 @@ type maker struct {
 }
 
 func (m *maker) maybe() bool       { return rapid.Bool().Draw(m.T, "maybe") }
+func (m *maker) openai() bool      { return m.dialect == dialect.OpenAI }
 func (m *maker) anthropic() bool   { return m.dialect == dialect.Anthropic }
+func (m *maker) gemini() bool      { return m.dialect == dialect.Gemini }
 func (m *maker) count(max int) int { return rapid.IntRange(0, max).Draw(m.T, "count") }
 
 func pick[V any](m *maker, values ...V) V { return rapid.SampledFrom(values).Draw(m.T, "pick") }
@@ -64,9 +66,12 @@ func (m *maker) request() *dialect.Request {
 	}
 	m.tools(r)
 	m.parameters(r)
-	if m.anthropic() {
+	switch m.dialect {
+	case dialect.Anthropic:
 		m.anthropicParameters(r)
-	} else {
+	case dialect.Gemini:
+		m.geminiParameters(r)
+	default:
 		m.openaiParameters(r)
 	}
 	return r
@@ -74,9 +79,12 @@ func (m *maker) request() *dialect.Request {
 
 func (m *maker) tools(r *dialect.Request) {
 	for range m.count(2) {
-		t := dialect.Tool{Name: m.word(), Strict: m.flag(), Cache: m.cache(), Schema: dialect.Raw(`{"type":"object","properties":{"a":{"type":"string"}}}`)}
+		t := dialect.Tool{Name: m.word(), Cache: m.cache(), Schema: dialect.Raw(`{"type":"object","properties":{"a":{"type":"string"}}}`)}
 		if m.maybe() {
 			t.Description = m.text()
+		}
+		if !m.gemini() {
+			t.Strict = m.flag()
 		}
 		r.Tools = append(r.Tools, t)
 	}
@@ -87,7 +95,7 @@ func (m *maker) tools(r *dialect.Request) {
 	if r.Choice.Mode == dialect.ToolsNamed {
 		r.Choice.Name = r.Tools[0].Name
 	}
-	if !m.anthropic() || r.Choice.Mode != dialect.ToolsNone && r.Choice.Mode != dialect.ToolsUnset {
+	if m.openai() || m.anthropic() && r.Choice.Mode != dialect.ToolsNone && r.Choice.Mode != dialect.ToolsUnset {
 		r.Choice.Parallel = m.flag()
 	}
 }
@@ -98,7 +106,7 @@ func (m *maker) parameters(r *dialect.Request) {
 	for range m.count(2) {
 		r.Stop = append(r.Stop, m.string())
 	}
-	if m.maybe() {
+	if !m.gemini() && m.maybe() {
 		r.User = m.word()
 	}
 	r.Stream = m.maybe()
@@ -150,6 +158,10 @@ func (m *maker) openaiParameters(r *dialect.Request) {
 func (m *maker) user() []dialect.Part {
 	var parts []dialect.Part
 	for range m.count(2) {
+		if m.gemini() {
+			parts = append(parts, m.geminiResult())
+			continue
+		}
 		p := dialect.Part{Kind: dialect.PartToolResult, ID: m.word(), Cache: m.cache(), Failed: m.anthropic() && m.maybe()}
 		for range m.count(2) {
 			if m.anthropic() && m.maybe() {
@@ -186,8 +198,11 @@ func (m *maker) image() dialect.Part {
 	p := dialect.Part{Kind: dialect.PartImage, Source: m.inline("image/png"), Cache: m.cache()}
 	if m.maybe() {
 		p.Source = dialect.Source{Kind: dialect.SourceURL, Data: dialect.Inside(`https:\/\/example.com/a,b?c=1`)}
+		if m.gemini() {
+			p.Source.MediaType = "image/png"
+		}
 	}
-	if !m.anthropic() {
+	if m.openai() {
 		p.Detail = pick(m, "", "low", "high")
 	}
 	return p
@@ -195,8 +210,11 @@ func (m *maker) image() dialect.Part {
 
 func (m *maker) file() dialect.Part {
 	p := dialect.Part{Kind: dialect.PartFile, Source: m.inline("application/pdf"), Title: m.word(), Cache: m.cache()}
-	if !m.anthropic() {
+	switch m.dialect {
+	case dialect.OpenAI:
 		return p
+	case dialect.Gemini:
+		return m.geminiFile()
 	}
 	switch m.count(2) {
 	case 0:
@@ -219,11 +237,14 @@ func (m *maker) toolUse() dialect.Part {
 // assistant is what the model said in an earlier turn.
 func (m *maker) assistant() []dialect.Part {
 	var parts []dialect.Part
-	if m.anthropic() {
+	switch m.dialect {
+	case dialect.Anthropic:
 		parts = append(parts, m.signed()...)
+	case dialect.Gemini:
+		parts = append(parts, m.geminiThought())
 	}
 	parts = append(parts, dialect.Part{Kind: dialect.PartText, Text: m.text(), Cache: m.cache(), Citations: m.citations()})
-	if !m.anthropic() && m.maybe() {
+	if m.openai() && m.maybe() {
 		parts = append(parts, dialect.Part{Kind: dialect.PartRefusal, Text: m.text()})
 	}
 	for range m.count(2) {
@@ -262,7 +283,11 @@ func (m *maker) answer() *dialect.Answer {
 	count := rapid.Int64Range(0, 1000)
 	a.Usage = dialect.Usage{Input: count.Draw(m.T, "input"), CacheRead: count.Draw(m.T, "read"), CacheWrite: count.Draw(m.T, "write"),
 		Output: 2000 + count.Draw(m.T, "output"), Reasoning: count.Draw(m.T, "reasoning")}
-	if a.Parts = m.signed(); len(a.Parts) == 0 && m.maybe() {
+	if m.gemini() {
+		a.Usage.CacheWrite = 0
+		a.Parts = append(a.Parts, m.geminiThought())
+	}
+	if a.Parts = append(a.Parts, m.signed()...); len(a.Parts) == 0 && m.maybe() {
 		a.Parts = append(a.Parts, dialect.Part{Kind: dialect.PartReasoning, Text: m.text()})
 	}
 	if m.maybe() {
@@ -272,7 +297,7 @@ func (m *maker) answer() *dialect.Answer {
 		}
 		a.Parts = append(a.Parts, p)
 	}
-	if !m.anthropic() && m.maybe() {
+	if m.openai() && m.maybe() {
 		a.Parts = append(a.Parts, dialect.Part{Kind: dialect.PartRefusal, Text: m.text()})
 	}
 	for range m.count(3) {
@@ -283,9 +308,12 @@ func (m *maker) answer() *dialect.Answer {
 		a.Parts = append(a.Parts, p)
 		a.Finish = dialect.FinishTools
 	}
-	if m.anthropic() {
+	switch m.dialect {
+	case dialect.Anthropic:
 		m.anthropicEnd(a)
-	} else {
+	case dialect.Gemini:
+		m.geminiEnd(a)
+	default:
 		a.Created = count.Draw(m.T, "created")
 	}
 	return a

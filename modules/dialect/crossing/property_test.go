@@ -27,7 +27,7 @@ func TestARequestIsReadAsItWasWritten(t *testing.T) {
 		if fault := dialect.Check(body); fault != nil {
 			m.Fatalf("%v: %s", fault, body)
 		}
-		got, fault := codec.DecodeRequest(body)
+		got, fault := readAs(codec, body, want)
 		if fault != nil {
 			m.Fatalf("%v: %s", fault, body)
 		}
@@ -57,7 +57,7 @@ func TestAnAnswerIsReadAsItWasWritten(t *testing.T) {
 func TestAStreamIsReadAsItWasWritten(t *testing.T) {
 	each(t, func(m *maker, codec *dialect.Codec) {
 		want := m.answer()
-		if codec.Name == dialect.OpenAI { // the cited words have passed when the citation comes
+		if codec.Name != dialect.Anthropic { // the cited words have passed when the citation comes
 			for i := range want.Parts {
 				for j := range want.Parts[i].Citations {
 					want.Parts[i].Citations[j].Quote = nil

@@ -43,7 +43,7 @@ func TestAStreamThatEndsTooEarlyIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		finish := map[dialect.Name]string{dialect.OpenAI: `"finish_reason":"tool_calls"`, dialect.Anthropic: `"stop_reason": "tool_use"`}[codec.Name]
+		finish := map[dialect.Name]string{dialect.OpenAI: `"finish_reason":"tool_calls"`, dialect.Anthropic: `"stop_reason": "tool_use"`, dialect.Gemini: `"finishReason": "STOP"`}[codec.Name]
 		most := bytes.Index(stream, []byte(finish))
 		if most < 0 {
 			t.Fatal("no finish in", codec.Name)

@@ -45,8 +45,10 @@ func (e *Encoder) Encode(dst []byte, event *dialect.Event) []byte {
 	case dialect.EventDelta:
 		return e.text(dst, event)
 	case dialect.EventSignature:
-		e.thought.Signer = event.Signer
-		e.thought.Signature = append(e.thought.Signature, event.Text...)
+		if event.Of == dialect.PartReasoning {
+			e.thought.Signer = event.Signer
+			e.thought.Signature = append(e.thought.Signature, event.Text...)
+		}
 	case dialect.EventCitation:
 		if c := event.Citation; c.URL != "" {
 			e.citations = append(e.citations, dialect.Citation{URL: c.URL, Title: c.Title, Start: c.Start, End: c.End})
