@@ -123,7 +123,8 @@ func (e *requestEncoder) block(dst []byte, part *dialect.Part) []byte {
 }
 
 func (e *requestEncoder) document(dst []byte, part *dialect.Part) ([]byte, bool) {
-	if part.Source.Kind == dialect.SourceInline && part.Source.MediaType != "application/pdf" {
+	if media := part.Source.MediaType; part.Source.Kind == dialect.SourceInline && media != "application/pdf" ||
+		part.Source.Kind == dialect.SourceURL && media != "" && media != "application/pdf" {
 		return dst, false
 	}
 	dst = dialect.TextMember(dst, "type", "document")

@@ -60,6 +60,9 @@ func returns(result dialect.Part) func(r *dialect.Request) {
 }
 
 func source(kind dialect.SourceKind, media string) dialect.Source {
+	if kind == dialect.SourceURL {
+		return dialect.Source{Kind: kind, MediaType: media, Data: dialect.Inside("https://example.com/a")}
+	}
 	return dialect.Source{Kind: kind, MediaType: media, Data: dialect.Inside("QUJD")}
 }
 

@@ -8,10 +8,17 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
-const hi = `"messages":[{"role":"user","content":"Hi"}]`
+const (
+	hi      = `"messages":[{"role":"user","content":"Hi"}]`
+	hallo   = `"contents":[{"role":"user","parts":[{"text":"Hi"}]}]`
+	texted  = `"contents":[{"role":"user","parts":[{"text":"a"},`
+	aTool   = `"tools":[{"functionDeclarations":[{"name":"f"},{"name":"g"},{"name":"h"}]}]`
+	mediaOf = `"inlineData":{"mimeType":`
+)
 
 // gaps are what a client asks for and the other dialect has not.
 var gaps = []struct {
@@ -49,6 +56,34 @@ var gaps = []struct {
 	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}]}]}]`, "messages.0.content.0", "only be text"},
 	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"search_result","source":"s","title":"t","content":[]},{"type":"text","text":"a"}]}]`, "messages.0.content.0", ""},
 	{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{}}]}]`, "messages.1.content.0", ""},
+	{&openai.Codec, &gemini.Codec, hi + `,"n":2`, "n", ""},
+	{&openai.Codec, &gemini.Codec, hi + `,"logprobs":true`, "logprobs", ""},
+	{&openai.Codec, &gemini.Codec, hi + `,"logit_bias":{"50256":-100}`, "logit_bias", ""},
+	{&openai.Codec, &gemini.Codec, hi + `,"parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}]`, "parallel_tool_calls", "several tools"},
+	{&openai.Codec, &gemini.Codec, `"messages":[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"lost","content":"b"}]`, "messages.1", ""},
+	{&openai.Codec, &gemini.Codec, `"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}},{"type":"text","text":"a"}]}]`, "messages.0.content.0", ""},
+	{&anthropic.Codec, &gemini.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"a"},"citations":{"enabled":true}}]}]`, "messages.0.content.0.citations", ""},
+	{&anthropic.Codec, &gemini.Codec, `"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"QQ=="},"context":"b"}]}]`, "messages.0.content.0.context", "in a text"},
+	{&anthropic.Codec, &gemini.Codec, `"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}]}]}]`, "messages.1.content.0", "base64"},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"topK":5}`, "generationConfig.topK", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"responseModalities":["TEXT","IMAGE"]}`, "generationConfig.responseModalities", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"candidateCount":2}`, "generationConfig.candidateCount", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"response_logprobs":true}`, "generationConfig.responseLogprobs", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"responseMimeType":"text/x.enum"}`, "generationConfig.responseMimeType", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"generationConfig":{"thinkingConfig":{"thinkingStyle":"loud"}}`, "generationConfig.thinkingConfig.thinkingStyle", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"cachedContent":"cachedContents/a"`, "cachedContent", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"store":true`, "store", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"tools":[{"functionDeclarations":[{"name":"f"}]},{"google_search":{}}]`, "tools.1.googleSearch", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"tools":[{"functionDeclarations":[{"name":"f","behavior":"NON_BLOCKING"}]}]`, "tools.0.functionDeclarations.0.behavior", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,` + aTool + `,"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f","g"]}}`, "toolConfig.functionCallingConfig.allowedFunctionNames", ""},
+	{&gemini.Codec, &openai.Codec, hallo + `,"toolConfig":{"retrievalConfig":{"languageCode":"de"}}`, "toolConfig.retrievalConfig", ""},
+	{&gemini.Codec, &openai.Codec, texted + `{"fileData":{"mimeType":"video/mp4","fileUri":"https://generativelanguage.googleapis.com/v1beta/files/a"}}]}]`, "contents.0.parts.1", "base64"},
+	{&gemini.Codec, &openai.Codec, texted + `{"executableCode":{"language":"PYTHON","code":"1"}}]}]`, "contents.0.parts.1", ""},
+	{&gemini.Codec, &anthropic.Codec, hallo + `,"generationConfig":{"seed":5}`, "generationConfig.seed", ""},
+	{&gemini.Codec, &anthropic.Codec, hallo + `,"generationConfig":{"responseMimeType":"application/json"}`, "generationConfig.responseJsonSchema", "JSON Schema"},
+	{&gemini.Codec, &anthropic.Codec, texted + `{` + mediaOf + `"audio/wav","data":"QQ=="}}]}]`, "contents.0.parts.1", ""},
+	{&gemini.Codec, &anthropic.Codec, texted + `{` + mediaOf + `"video/mp4","data":"QQ=="}}]}]`, "contents.0.parts.1", ""},
+	{&gemini.Codec, &anthropic.Codec, texted + `{"fileData":{"mimeType":"video/mp4","fileUri":"https://example.com/a"}}]}]`, "contents.0.parts.1", ""},
 }
 
 func TestWhatADialectHasNotIsRefusedByTheClientsName(t *testing.T) {
@@ -98,6 +133,10 @@ func TestWhatNoClientCanSeeIsLeftOutWithoutAWord(t *testing.T) {
 		{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"service_tier":"auto","metadata":{"user_id":"u"},"diagnostics":{"previous_message_id":null},"context_management":{"edits":[]},"speed":"standard","mcp_servers":[],"cache_control":{"type":"ephemeral"}`},
 		{&anthropic.Codec, &openai.Codec, hi + `,"max_tokens":9,"thinking":{"type":"adaptive","display":"omitted"},"tools":[{"name":"f","input_schema":{"type":"object"},"eager_input_streaming":true,"allowed_callers":["direct"],"defer_loading":false,"cache_control":{"type":"ephemeral"}}]`},
 		{&anthropic.Codec, &openai.Codec, `"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":"b"},{"type":"redacted_thinking","data":"c"},{"type":"tool_use","id":"t","name":"f","input":{},"caller":{"type":"direct"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"no"}]}]`},
+		{&openai.Codec, &gemini.Codec, hi + `,"user":"u","metadata":{"a":"b"},"n":1,"logprobs":false,"top_logprobs":0,"parallel_tool_calls":false,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{}}}`},
+		{&anthropic.Codec, &gemini.Codec, hi + `,"max_tokens":9,"cache_control":{"type":"ephemeral"},"thinking":{"type":"adaptive","display":"omitted"}`},
+		{&gemini.Codec, &openai.Codec, hallo + `,"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"serviceTier":"flex","labels":{"a":"b"},"store":false,"cachedContent":"","generationConfig":{"candidateCount":1,"responseModalities":["TEXT"],"audioTimestamp":false,"speechConfig":null,"responseMimeType":"text/plain"}`},
+		{&gemini.Codec, &anthropic.Codec, hallo + `,"tools":[{"functionDeclarations":[{"name":"f","response":{"type":"STRING"}}]}],"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED"}}`},
 	}
 	for _, tt := range tests {
 		r, fault := tt.from.DecodeRequest([]byte(`{"model":"m",` + tt.body + `}`))
@@ -155,6 +194,26 @@ func TestRequestsThatAreNotAsTheirDialectHasThemAreRefused(t *testing.T) {
 		{&anthropic.Codec, hi + `,"tool_choice":{"type":"some"}`, "tool_choice.type"},
 		{&anthropic.Codec, hi + `,"output_config":{"format":{"type":"json_schema"}}`, "output_config.format.schema"},
 		{&anthropic.Codec, hi + `,"thinking":{"type":"enabled","budget_tokens":"9"}`, "thinking.budget_tokens"},
+		{&gemini.Codec, `"contents":"a"`, "contents"},
+		{&gemini.Codec, `"contents":["a"]`, "contents.0"},
+		{&gemini.Codec, `"contents":[{"role":"assistant","parts":[]}]`, "contents.0.role"},
+		{&gemini.Codec, `"contents":[{"role":"user"}]`, "contents.0.parts"},
+		{&gemini.Codec, `"contents":[{"parts":["a"]}]`, "contents.0.parts.0"},
+		{&gemini.Codec, `"contents":[{"parts":[{"functionCall":{"args":{}}}]}]`, "contents.0.parts.0.functionCall.name"},
+		{&gemini.Codec, `"contents":[{"parts":[{"functionCall":{"name":"f","args":"x"}}]}]`, "contents.0.parts.0.functionCall.args"},
+		{&gemini.Codec, `"contents":[{"parts":[{"functionResponse":{"response":{}}}]}]`, "contents.0.parts.0.functionResponse.name"},
+		{&gemini.Codec, `"contents":[{"parts":[{"functionResponse":{"name":"f","response":"x"}}]}]`, "contents.0.parts.0.functionResponse.response"},
+		{&gemini.Codec, hallo + `,"systemInstruction":1`, "systemInstruction"},
+		{&gemini.Codec, hallo + `,"systemInstruction":{"parts":[{"text":"a"},{"inlineData":{}}]}`, "systemInstruction.parts.1"},
+		{&gemini.Codec, hallo + `,"tools":"f"`, "tools"},
+		{&gemini.Codec, hallo + `,"tools":[{"functionDeclarations":[{}]}]`, "tools.0.functionDeclarations.0.name"},
+		{&gemini.Codec, hallo + `,"toolConfig":{"functionCallingConfig":{"mode":"SOME"}}`, "toolConfig.functionCallingConfig.mode"},
+		{&gemini.Codec, hallo + `,"generationConfig":[]`, "generationConfig"},
+		{&gemini.Codec, hallo + `,"generationConfig":{"maxOutputTokens":"9"}`, "generationConfig.maxOutputTokens"},
+		{&gemini.Codec, hallo + `,"generationConfig":{"stopSequences":"a"}`, "generationConfig.stopSequences"},
+		{&gemini.Codec, hallo + `,"generationConfig":{"stopSequences":[1]}`, "generationConfig.stopSequences"},
+		{&gemini.Codec, hallo + `,"generationConfig":{"thinkingConfig":{"thinkingBudget":"9"}}`, "generationConfig.thinkingConfig.thinkingBudget"},
+		{&gemini.Codec, hallo + `,"generationConfig":{"thinkingConfig":{"thinkingLevel":9}}`, "generationConfig.thinkingConfig.thinkingLevel"},
 	}
 	for _, tt := range tests {
 		_, fault := tt.codec.DecodeRequest([]byte("{" + tt.body + "}"))

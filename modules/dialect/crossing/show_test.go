@@ -10,7 +10,7 @@ import (
 )
 
 // show spells what a neutral value means, so that two that mean the same are the same text: escapes are decoded,
-// places left out, JSON is compacted, turns of one role that follow each other are one, and a schema that has
+// places and the names of results left out, JSON is compacted, turns of one role that follow each other are one, and a schema that has
 // the name of those without one has none.
 func show(v any) string {
 	var b strings.Builder
@@ -47,8 +47,12 @@ func show(v any) string {
 
 func showParts(b *strings.Builder, parts []dialect.Part, indent string) {
 	for _, p := range parts {
+		name := p.Name
+		if p.Kind == dialect.PartToolResult {
+			name = "" // which the call has too
+		}
 		fmt.Fprintf(b, "%s%d cache %q text %q detail %q title %q context %q cite %v id %q name %q args %s failed %v", indent,
-			p.Kind, p.Cache, p.Text, p.Detail, p.Title, p.Context, p.Cite, p.ID, p.Name, compact(p.Arguments), p.Failed)
+			p.Kind, p.Cache, p.Text, p.Detail, p.Title, p.Context, p.Cite, p.ID, name, compact(p.Arguments), p.Failed)
 		fmt.Fprintf(b, " source %d %q %q signed %q by %q redacted %q raw %s\n", p.Source.Kind, p.Source.MediaType, p.Source.Data, p.Signature, p.Signer, p.Redacted, compact(p.Raw))
 		for _, c := range p.Citations {
 			fmt.Fprintf(b, "%s  cites %q %q %q\n", indent, c.URL, c.Title, c.Quote)
