@@ -18,7 +18,7 @@ func Complete(answer []byte) error {
 		return errors.New("the answer holds an error")
 	}
 	n := 0
-	for raw := range elements(w.candidates) {
+	for raw := range dialect.Elements(list(w.candidates)) {
 		n++
 		switch c := readCandidate(raw); finishOf(c.reason) {
 		case dialect.FinishNone:
@@ -51,8 +51,8 @@ func readResponse(body []byte) (w wireResponse) {
 			return readResponse(element)
 		}
 	}
-	for name, value := range fields(body) {
-		switch string(name) {
+	for name, value := range dialect.Members(body) {
+		switch string(camel(name)) {
 		case "candidates":
 			w.candidates = value
 		case "usageMetadata":
@@ -62,8 +62,8 @@ func readResponse(body []byte) (w wireResponse) {
 		case "responseId":
 			w.id, _ = dialect.Text(value)
 		case "promptFeedback":
-			for name, value := range fields(value) {
-				switch string(name) {
+			for name, value := range dialect.Members(value) {
+				switch string(camel(name)) {
 				case "blockReason":
 					w.blockReason, _ = dialect.Text(value)
 				case "blockReasonMessage":
@@ -71,7 +71,9 @@ func readResponse(body []byte) (w wireResponse) {
 				}
 			}
 		case "error":
-			w.err = value
+			if string(value) != "null" {
+				w.err = value
+			}
 		}
 	}
 	return w
@@ -79,7 +81,7 @@ func readResponse(body []byte) (w wireResponse) {
 
 // candidate returns the first candidate; nil where there is none.
 func (w *wireResponse) candidate() []byte {
-	for element := range elements(w.candidates) {
+	for element := range dialect.Elements(list(w.candidates)) {
 		return element
 	}
 	return nil
@@ -95,13 +97,13 @@ type wireCandidate struct {
 }
 
 func readCandidate(raw []byte) (c wireCandidate) {
-	for name, value := range fields(raw) {
-		switch string(name) {
+	for name, value := range dialect.Members(raw) {
+		switch string(camel(name)) {
 		case "index":
 			c.index = string(value)
 		case "content":
-			for name, value := range fields(value) {
-				if string(name) == "parts" {
+			for name, value := range dialect.Members(value) {
+				if string(camel(name)) == "parts" {
 					c.parts = value
 				}
 			}

@@ -16,7 +16,7 @@ func citationsOf(c wireCandidate) []dialect.Citation {
 		if string(name) != "citationSources" && string(name) != "citations" {
 			continue
 		}
-		for raw := range elements(value) {
+		for raw := range dialect.Elements(list(value)) {
 			if one := pageOf(raw); one.URL != "" {
 				citations = append(citations, one)
 			}
@@ -58,7 +58,7 @@ func groundsOf(metadata []byte) []dialect.Citation {
 		if string(name) != "groundingChunks" {
 			continue
 		}
-		for chunk := range elements(value) {
+		for chunk := range dialect.Elements(list(value)) {
 			page := dialect.Citation{}
 			for name, value := range fields(chunk) {
 				if string(name) == "web" {
@@ -72,7 +72,7 @@ func groundsOf(metadata []byte) []dialect.Citation {
 		if string(name) != "groundingSupports" {
 			continue
 		}
-		for support := range elements(value) {
+		for support := range dialect.Elements(list(value)) {
 			citations = supported(citations, pages, support)
 		}
 	}

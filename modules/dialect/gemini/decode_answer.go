@@ -29,7 +29,7 @@ func DecodeAnswer(body []byte) (*dialect.Answer, *dialect.Error) {
 	}
 	c := readCandidate(raw)
 	calls := 0
-	for raw := range elements(c.parts) {
+	for raw := range dialect.Elements(list(c.parts)) {
 		p := readPart(raw)
 		part, said := p.answer()
 		if !said {

@@ -53,7 +53,7 @@ func (d *requestDecoder) contents(value []byte) *dialect.Error {
 		return dialect.Mistyped("contents", "an array")
 	}
 	place := dialect.Place{Root: "contents", Turn: -1}
-	for raw := range elements(value) {
+	for raw := range dialect.Elements(list(value)) {
 		place.Turn++
 		if raw[0] != '{' {
 			return dialect.Mistyped(place.String(), "an object")
@@ -80,7 +80,7 @@ func (d *requestDecoder) contents(value []byte) *dialect.Error {
 		}
 		at := place
 		at.List, at.Index = "parts", -1
-		for raw := range elements(parts) {
+		for raw := range dialect.Elements(list(parts)) {
 			at.Index++
 			part, err := d.part(raw, at)
 			if err != nil {
@@ -152,8 +152,11 @@ type response struct {
 
 func readPart(raw []byte) (p wirePart) {
 	p.raw = raw
-	for name, value := range fields(raw) {
-		switch string(name) {
+	for name, value := range dialect.Members(raw) {
+		if string(value) == "null" {
+			continue
+		}
+		switch string(camel(name)) {
 		case "text":
 			p.text = dialect.InsideOf(value)
 		case "thought":
@@ -176,14 +179,16 @@ func readPart(raw []byte) (p wirePart) {
 }
 
 func (p *wirePart) function(value []byte) {
-	for name, value := range fields(value) {
-		switch string(name) {
+	for name, value := range dialect.Members(value) {
+		switch string(camel(name)) {
 		case "id":
 			p.id, _ = dialect.Text(value)
 		case "name":
 			p.name, _ = dialect.Text(value)
 		case "args":
-			p.args = value
+			if string(value) != "null" {
+				p.args = value
+			}
 		case "response":
 			p.response.value = value
 		case "parts":
@@ -193,8 +198,8 @@ func (p *wirePart) function(value []byte) {
 }
 
 func readSource(value []byte) (s source) {
-	for name, value := range fields(value) {
-		switch string(name) {
+	for name, value := range dialect.Members(value) {
+		switch string(camel(name)) {
 		case "mimeType":
 			s.media, _ = dialect.Text(value)
 		case "displayName":
@@ -295,7 +300,7 @@ func (r *response) decode() (result []dialect.Part, failed bool) {
 	if len(text) > 0 {
 		result = append(result, dialect.Part{Kind: dialect.PartText, Text: text})
 	}
-	for raw := range elements(r.parts) {
+	for raw := range dialect.Elements(list(r.parts)) {
 		p := readPart(raw)
 		result = append(result, p.decode())
 	}

@@ -84,7 +84,7 @@ func (d *requestDecoder) system(value []byte) *dialect.Error {
 		if string(name) != "parts" {
 			continue
 		}
-		for raw := range elements(value) {
+		for raw := range dialect.Elements(list(value)) {
 			p := readPart(raw)
 			if p.text == nil {
 				return dialect.Mistyped(place.String(), "a text")
@@ -101,7 +101,7 @@ func (d *requestDecoder) tools(value []byte) *dialect.Error {
 		return dialect.Mistyped("tools", "an array")
 	}
 	place := dialect.Place{Root: "tools", List: "functionDeclarations", Turn: -1}
-	for tool := range elements(value) {
+	for tool := range dialect.Elements(list(value)) {
 		place.Turn++
 		for name, value := range fields(tool) {
 			if string(name) != "functionDeclarations" { // a tool that Google runs itself
@@ -109,7 +109,7 @@ func (d *requestDecoder) tools(value []byte) *dialect.Error {
 				continue
 			}
 			place.Index = -1
-			for raw := range elements(value) {
+			for raw := range dialect.Elements(list(value)) {
 				place.Index++
 				if err := d.function(raw, place); err != nil {
 					return err

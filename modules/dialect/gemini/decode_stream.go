@@ -120,7 +120,7 @@ func (d *Decoder) read(data []byte) {
 	if c.index != "" && c.index != "0" {
 		return
 	}
-	for raw := range elements(c.parts) {
+	for raw := range dialect.Elements(list(c.parts)) {
 		p := readPart(raw)
 		d.say(&p)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // fields gives the members of one of the API's own objects, without those that are null. As Google's servers do,
-// it takes names in both spellings, inlineData and inline_data, and gives the former.
+// it takes names in both spellings, inlineData and inline_data, and gives the former. What is read for each fragment
+// of a stream goes without it, since it allocates.
 func fields(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for name, value := range dialect.Members(object) {
@@ -41,13 +42,13 @@ func camel(name []byte) []byte {
 	return out
 }
 
-// elements gives the elements of an array. As Google's servers do, it takes a lone object for an array of one.
-func elements(value []byte) iter.Seq[[]byte] {
-	if len(value) > 0 && value[0] == '{' {
-		return func(yield func([]byte) bool) { yield(value) }
+// list gives an array. As Google's servers do, it takes a lone object for an array of one.
+func list(value []byte) []byte {
+	if len(value) == 0 || value[0] != '{' {
+		return value
 	}
-	return dialect.Elements(value)
+	return append(append(append(make([]byte, 0, len(value)+2), '['), value...), ']')
 }
 
-// isList tells whether elements has something to read.
+// isList tells whether a value is an array, or stands for one.
 func isList(value []byte) bool { return len(value) > 0 && (value[0] == '[' || value[0] == '{') }

@@ -71,7 +71,7 @@ func (f *Fold) add(data []byte) error {
 		case "error":
 			return errFoldError
 		case "candidates":
-			for raw := range elements(value) {
+			for raw := range dialect.Elements(list(value)) {
 				if err := f.candidate(raw); err != nil {
 					return err
 				}
@@ -118,7 +118,7 @@ func (f *Fold) content(c *foldedCandidate, content []byte) {
 			f.size += c.content.Set(name, value)
 			continue
 		}
-		for raw := range elements(value) {
+		for raw := range dialect.Elements(list(value)) {
 			f.part(c, raw)
 		}
 	}

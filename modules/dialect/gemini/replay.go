@@ -49,7 +49,7 @@ func (r *replay) response(answer []byte) {
 			tail = append(dialect.Member(tail, string(name)), value...)
 		}
 	}
-	for raw := range elements(candidates) {
+	for raw := range dialect.Elements(list(candidates)) {
 		r.candidate(raw)
 	}
 	if len(tail) == 1 && len(candidates) > 0 {
@@ -87,7 +87,7 @@ func (r *replay) candidate(raw []byte) {
 			r.role = value
 		}
 	}
-	for raw := range elements(parts) {
+	for raw := range dialect.Elements(list(parts)) {
 		r.part(raw)
 	}
 	r.begin()

@@ -20,12 +20,12 @@ func UsageOf(answer []byte) (dialect.Usage, bool) {
 // ran, and its candidates do not include thoughts.
 func usageOf(metadata []byte) (u dialect.Usage, told bool) {
 	var prompt, tools int64
-	for name, value := range fields(metadata) {
+	for name, value := range dialect.Members(metadata) {
 		n, ok := dialect.Raw(value).Number()
 		if !ok || n < 0 || n > maxUsage {
 			continue
 		}
-		switch string(name) {
+		switch string(camel(name)) {
 		case "promptTokenCount":
 			prompt, told = int64(n), true
 		case "toolUsePromptTokenCount":
