@@ -15,14 +15,18 @@ const (
 	markRedacted = "YW50aHJvcGljOnJlZGFjdGVk" // anthropic:redacted
 )
 
-// unsigned stands for the signature of a call that Google's models did not make, as Google documents it: see
-// https://ai.google.dev/gemini-api/docs/thought-signatures.
-const unsigned = "skip_thought_signature_validator"
+// The word that stands for the signature of a call which Google's models did not make, as Google documents it: see
+// https://ai.google.dev/gemini-api/docs/thought-signatures. Google takes it as it is and in base64, but its own
+// clients read base64 only.
+const (
+	unsigned     = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+	unsignedText = "skip_thought_signature_validator"
+)
 
 // sign gives a part the signature that came with it.
 func sign(part *dialect.Part, signature dialect.Inside) {
 	switch {
-	case len(signature) == 0 || string(signature) == unsigned:
+	case len(signature) == 0, string(signature) == unsigned, string(signature) == unsignedText:
 	case bytes.HasPrefix(signature, []byte(markThinking)) && part.Kind == dialect.PartReasoning:
 		part.Signature, part.Signer = signature[len(markThinking):], dialect.Anthropic
 	case bytes.HasPrefix(signature, []byte(markRedacted)) && part.Kind == dialect.PartReasoning && len(part.Text) == 0:
