@@ -155,17 +155,21 @@ func (f *Fold) part(c *foldedCandidate, raw []byte) {
 
 // plain tells whether a part is a text or a thought and nothing else.
 func (p *wirePart) plain() bool {
-	if p.text == nil {
-		return false
-	}
-	for name := range fields(p.raw) {
-		switch string(name) {
-		case "text", "thought", "thoughtSignature":
+	for name, value := range dialect.Members(p.raw) {
+		switch string(camel(name)) {
+		case "text", "thoughtSignature":
+			if value[0] != '"' {
+				return false
+			}
+		case "thought":
+			if !p.thought {
+				return false
+			}
 		default:
 			return false
 		}
 	}
-	return true
+	return p.text != nil
 }
 
 // Answer is the response that the events made; an error where it is not complete.

@@ -93,7 +93,8 @@ func TestAReplayFoldsToTheResponseAgain(t *testing.T) {
 	answers := map[string][]byte{
 		"candidates": []byte(`{"candidates":[{"content":{"parts":[{"text":"a","thought":true,"thoughtSignature":"c2ln"},{"text":"b"},{"inlineData":{"mimeType":"image/png","data":"QQ=="}}],"role":"model"},"finishReason":"STOP","index":0},
 			{"content":{"parts":[{"text":"c"}]},"finishReason":"MAX_TOKENS","index":1,"safetyRatings":[]},{"content":{"parts":[]},"finishReason":"SAFETY","index":2}],"usageMetadata":{"promptTokenCount":1},"modelVersion":"m"}`),
-		"nothing but the end": []byte(`{"candidates":[{"content":{"parts":[{"text":"a","partMetadata":{"b":1}}]},"finishReason":"STOP"}]}`),
+		"parts with more than a text":   []byte(`{"candidates":[{"content":{"parts":[{"text":"a","partMetadata":{"b":1}},{"text":"b","thought":false},{"text":"c"}]},"finishReason":"STOP"}]}`),
+		"contents with more than parts": []byte(`{"candidates":[{"content":{"parts":[],"x":1},"finishReason":"STOP"}]}`),
 	}
 	for name, stream := range recordings(t) {
 		answer, err := fold(t, stream).Answer()

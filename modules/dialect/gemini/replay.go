@@ -79,21 +79,23 @@ func (r *replay) candidate(raw []byte) {
 		end = append(dialect.Member(end, string(name)), value...)
 	}
 	var parts []byte
+	rest := []byte{'{'}
 	for name, value := range fields(content) {
 		switch string(name) {
 		case "parts":
 			parts = value
+			continue
 		case "role":
 			r.role = value
 		}
+		rest = append(dialect.Member(rest, string(name)), value...)
 	}
 	for raw := range dialect.Elements(list(parts)) {
 		r.part(raw)
 	}
 	r.begin()
-	if r.role != nil {
-		end = append(dialect.Member(end, "content"), `{"role":`...)
-		end = append(append(end, r.role...), '}')
+	if len(rest) > 1 {
+		end = append(append(dialect.Member(end, "content"), rest...), '}')
 	}
 	r.buf = append(append(r.buf, end...), "}]"...)
 	r.send()
