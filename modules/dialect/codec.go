@@ -9,9 +9,10 @@ type Codec struct {
 	Name Name
 
 	// DecodeRequest reads a client's request. Check must have passed the body. The error says which field is
-	// not as the dialect has it.
+	// not as the dialect has it. Where the model and whether to stream are in the address, the caller sets them.
 	DecodeRequest func(body []byte) (*Request, *Error)
-	// EncodeRequest appends a request for a provider. dropped are the client's fields that were left out.
+	// EncodeRequest appends a request for a provider. dropped are the client's fields that were left out. Where
+	// the model and whether to stream are for the address, the body has neither.
 	EncodeRequest func(dst []byte, r *Request, p Policy) (body []byte, dropped []string, err *Error)
 
 	// DecodeAnswer reads a provider's whole answer. The error says that it is none.

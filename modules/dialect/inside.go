@@ -1,7 +1,10 @@
 package dialect
 
 import (
+	"bytes"
 	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -53,6 +56,22 @@ func (in Inside) Characters() int {
 		i += size
 	}
 	return n
+}
+
+// Len counts the bytes of the text.
+func (in Inside) Len() int {
+	for n := 0; ; {
+		at := bytes.IndexByte(in, '\\')
+		if at < 0 {
+			return n + len(in)
+		}
+		r, size := escape(in[at:])
+		if utf16.IsSurrogate(r) {
+			r = utf8.RuneError
+		}
+		n += at + utf8.RuneLen(r)
+		in = in[at+size:]
+	}
 }
 
 // Blank tells whether the text is nothing but white space, as some servers refuse it.

@@ -21,11 +21,22 @@ func TestInsideIsTheTextOfItsString(t *testing.T) {
 		if got, want := in.Characters(), utf8.RuneCountInString(text); got != want {
 			t.Fatalf("%q has %d characters, want %d", in, got, want)
 		}
+		if got, want := in.Len(), len(text); got != want {
+			t.Fatalf("%q has %d bytes, want %d", in, got, want)
+		}
 		var decoded string
 		if err := json.Unmarshal(Escape(text).Quote(nil), &decoded); err != nil || decoded != text {
 			t.Fatalf("%q is escaped as %q, %v", text, Escape(text), err)
 		}
 	})
+}
+
+func TestHalvesOfPairsAreCountedAsTheyAreRead(t *testing.T) {
+	for _, text := range []string{`\ud83d`, `a\ud83dx`, `\ude00\ud83d`, `\ud83d\ude00\u00e9`, `\`, `\u12`} {
+		if got, want := Inside(text).Len(), len(Inside(text).String()); got != want {
+			t.Errorf("%s has %d bytes, want %d", text, got, want)
+		}
+	}
 }
 
 func TestInsideOfIsNilForWhatIsNoString(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/sse"
 )
@@ -18,23 +19,31 @@ var sizes = []struct {
 	size int
 }{{"1kB", 1 << 10}, {"100kB", 100 << 10}, {"5MB", 5 << 20}}
 
+var benchPairs = []struct{ from, to *dialect.Codec }{
+	{&openai.Codec, &anthropic.Codec}, {&anthropic.Codec, &openai.Codec}, {&openai.Codec, &gemini.Codec}, {&gemini.Codec, &openai.Codec},
+}
+
 // BenchmarkRequest translates a chat with an image into a provider's dialect, into a buffer that is there.
 func BenchmarkRequest(b *testing.B) {
-	bodies := map[string]func(size int) string{
-		"openai-anthropic": func(size int) string {
+	bodies := map[dialect.Name]func(size int) string{
+		dialect.OpenAI: func(size int) string {
 			return `{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,` +
 				strings.Repeat("QUJD", size/4) + `"}}]}],"temperature":0.5,"max_tokens":100}`
 		},
-		"anthropic-openai": func(size int) string {
+		dialect.Anthropic: func(size int) string {
 			return `{"model":"m","system":"Be brief.","messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` +
 				strings.Repeat("QUJD", size/4) + `"}}]}],"temperature":0.5,"max_tokens":100}`
 		},
+		dialect.Gemini: func(size int) string {
+			return `{"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"What is this?"},{"inlineData":{"mimeType":"image/png","data":"` +
+				strings.Repeat("QUJD", size/4) + `"}}]}],"generationConfig":{"temperature":0.5,"maxOutputTokens":100}}`
+		},
 	}
-	for _, pair := range []struct{ from, to *dialect.Codec }{{&openai.Codec, &anthropic.Codec}, {&anthropic.Codec, &openai.Codec}} {
+	for _, pair := range benchPairs {
 		name := fmt.Sprintf("%s-%s", pair.from.Name, pair.to.Name)
 		for _, s := range sizes {
 			b.Run(name+"/"+s.name, func(b *testing.B) {
-				body := []byte(bodies[name](s.size))
+				body := []byte(bodies[pair.from.Name](s.size))
 				dst := make([]byte, 0, len(body)+1024)
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
@@ -60,6 +69,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}{
 		{&openai.Codec, &anthropic.Codec, `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`},
 		{&anthropic.Codec, &openai.Codec, `{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`},
+		{&gemini.Codec, &openai.Codec, `{"candidates":[{"content":{"parts":[{"text":"%s"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1},"modelVersion":"m","responseId":"r"}`},
+		{&openai.Codec, &gemini.Codec, `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`},
 	} {
 		for _, s := range sizes {
 			b.Run(fmt.Sprintf("%s-%s/%s", pair.from.Name, pair.to.Name, s.name), func(b *testing.B) {
@@ -83,7 +94,7 @@ func BenchmarkAnswer(b *testing.B) {
 
 // BenchmarkFragment translates one fragment of a stream.
 func BenchmarkFragment(b *testing.B) {
-	for _, pair := range []struct{ from, to *dialect.Codec }{{&openai.Codec, &anthropic.Codec}, {&anthropic.Codec, &openai.Codec}} {
+	for _, pair := range benchPairs {
 		b.Run(fmt.Sprintf("%s-%s", pair.from.Name, pair.to.Name), func(b *testing.B) {
 			stream, err := os.ReadFile("testdata/" + string(pair.from.Name) + "/text.stream.sse")
 			if err != nil {

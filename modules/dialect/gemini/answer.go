@@ -37,11 +37,10 @@ func Complete(answer []byte) error {
 
 // wireResponse holds the members of a response, as they are written; nil where they are missing.
 type wireResponse struct {
-	id, model         string
-	candidates, usage []byte
-	blockReason       string
-	blockMessage      dialect.Inside
-	err               []byte
+	id, model, candidates, usage []byte
+	blockReason                  string
+	blockMessage                 dialect.Inside
+	err                          []byte
 }
 
 // readResponse reads a response or an event of a stream. Google's servers may wrap an error in an array.
@@ -58,9 +57,9 @@ func readResponse(body []byte) (w wireResponse) {
 		case "usageMetadata":
 			w.usage = value
 		case "modelVersion":
-			w.model, _ = dialect.Text(value)
+			w.model = value
 		case "responseId":
-			w.id, _ = dialect.Text(value)
+			w.id = value
 		case "promptFeedback":
 			for name, value := range dialect.Members(value) {
 				switch string(camel(name)) {

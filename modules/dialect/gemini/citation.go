@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"bytes"
 	"strconv"
 	"unicode/utf8"
 
@@ -196,12 +195,4 @@ func offset(text string, character int) int {
 		character--
 	}
 	return len(text)
-}
-
-// length counts the bytes of a text.
-func length(text dialect.Inside) int {
-	if bytes.IndexByte(text, '\\') < 0 {
-		return len(text)
-	}
-	return len(text.String())
 }

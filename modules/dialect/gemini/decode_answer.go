@@ -20,7 +20,9 @@ func DecodeAnswer(body []byte) (*dialect.Answer, *dialect.Error) {
 	case raw == nil && w.blockReason == "":
 		return nil, dialect.Unreadable(errors.New("the answer has no candidate"))
 	}
-	a := &dialect.Answer{ID: w.id, Model: w.model}
+	a := &dialect.Answer{}
+	a.ID, _ = dialect.Text(w.id)
+	a.Model, _ = dialect.Text(w.model)
 	a.Usage, a.HasUsage = usageOf(w.usage)
 	if raw == nil {
 		a.Finish = dialect.FinishFilter

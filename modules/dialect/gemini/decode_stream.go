@@ -111,8 +111,10 @@ func (d *Decoder) read(data []byte) {
 		return
 	}
 	if !d.started {
-		d.started, d.id = true, w.id
-		d.give(dialect.Event{Kind: dialect.EventStart, ID: w.id, Model: w.model, Usage: usage, HasUsage: told})
+		d.started = true
+		d.id, _ = dialect.Text(w.id)
+		model, _ := dialect.Text(w.model)
+		d.give(dialect.Event{Kind: dialect.EventStart, ID: d.id, Model: model, Usage: usage, HasUsage: told})
 	} else if told {
 		d.give(dialect.Event{Kind: dialect.EventUsage, Usage: usage, HasUsage: true})
 	}

@@ -34,7 +34,7 @@ func EncodeAnswer(dst []byte, a *dialect.Answer) ([]byte, *dialect.Error) {
 		last = 0
 		if part.Kind == dialect.PartText {
 			pages = appendCited(pages, part, before)
-			before += length(part.Text)
+			before += part.Text.Len()
 			if part.Signature == nil {
 				last = dialect.PartText
 			}

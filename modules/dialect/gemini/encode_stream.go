@@ -92,7 +92,7 @@ func (e *Encoder) delta(event *dialect.Event) {
 		if event.Of == dialect.PartReasoning {
 			e.dst = append(e.dst, `,"thought":true`...)
 		} else {
-			e.told += length(event.Text)
+			e.told += event.Text.Len()
 		}
 		e.dst = append(e.dst, '}')
 		e.end()

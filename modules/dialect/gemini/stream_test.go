@@ -124,7 +124,7 @@ func TestAFragmentOfAStreamCostsNoAllocation(t *testing.T) {
 	d, e := NewDecoder(), NewEncoder()
 	dst := make([]byte, 0, 4096)
 	give := func(event *dialect.Event) { e.Encode(dst, event) }
-	data := []byte(event(hello, ""))
+	data := []byte(`{"candidates":[{"content":{"parts":[{"text":"Hello \"you\"\n"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9},"modelVersion":"gemini-3-flash","responseId":"dQ1vaM-hE7S"}`)
 	if err := d.Decode(data, give); err != nil {
 		t.Fatal(err)
 	}
