@@ -44,8 +44,8 @@ step 'go test -race, with coverage'
 go test -race -timeout 20m -coverprofile coverage.out -coverpkg ./modules/... ./...
 go tool cover -func coverage.out | tail -1
 
-step 'fuzz targets, 5s each'
-./scripts/fuzz.sh 5s
+step 'fuzz targets, 10s each'
+./scripts/fuzz.sh 10s
 
 step 'bin/caddy'
 CGO_ENABLED=0 make --no-print-directory build

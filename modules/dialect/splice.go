@@ -91,6 +91,31 @@ func Splice(dst, body []byte, edits ...Edit) []byte {
 	return append(dst, body[max(from, last):]...)
 }
 
+// Changes says whether edits would change a body: whether it lacks one of their values, or has a member that they take out.
+func Changes(body []byte, edits ...Edit) bool {
+	open := space(body, 0)
+	if open == len(body) || body[open] != '{' {
+		return false
+	}
+	missing := 0
+	for _, e := range edits {
+		if e.Value != nil {
+			missing++
+		}
+	}
+	for scan := members(body); scan.next(); {
+		edit := find(edits, scan.object[scan.start+1:scan.nameEnd-1])
+		if edit < 0 {
+			continue
+		}
+		if edits[edit].Value == nil || !bytes.Equal(scan.object[scan.value:scan.end], edits[edit].Value) {
+			return true
+		}
+		missing-- // a name that is there twice does not pass Check
+	}
+	return missing > 0
+}
+
 // find returns which edit is for the member of a name as it is written, -1 where none is.
 func find(edits []Edit, raw []byte) int {
 	if bytes.IndexByte(raw, '\\') >= 0 {

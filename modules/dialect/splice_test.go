@@ -80,6 +80,12 @@ func TestSpliceEqualsChangingTheParsedMap(t *testing.T) {
 		if !bytes.Equal(before, body) {
 			t.Fatal("the body itself was changed")
 		}
+		if Changes(body, edits...) != !bytes.Equal(got, body) {
+			t.Fatalf("Changes(%s, %s) = %v, and it becomes %s", body, edits, Changes(body, edits...), got)
+		}
+		if Changes(got, edits...) {
+			t.Fatalf("%s is as %s have it, and would change again", got, edits)
+		}
 	})
 }
 
@@ -135,9 +141,14 @@ func FuzzWalkersSurviveAnything(f *testing.F) {
 		}
 		for range Elements(b) {
 		}
-		got := Splice(nil, b, Edit{name, []byte("1")}, Edit{Name: name + "x"})
+		edits := []Edit{{name, []byte("1")}, {Name: name + "x"}}
+		got := Splice(nil, b, edits...)
+		changed := Changes(b, edits...)
 		Text(b)
 		if Check(b) == nil {
+			if changed == bytes.Equal(got, b) {
+				t.Fatalf("Changes(%q, %q) = %v", b, name, changed)
+			}
 			if err := Check(got); err != nil && err.Kind == InvalidJSON {
 				t.Fatalf("Splice(%q, %q) = %q: %v", b, name, got, err)
 			}

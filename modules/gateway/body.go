@@ -28,11 +28,17 @@ var bodies = sync.Pool{New: func() any { return &body{buf: make([]byte, 0, 4096)
 type body struct{ buf []byte }
 
 func (b *body) release() {
-	if b != nil && cap(b.buf) <= keepBody {
+	if b != nil && !b.lasts() {
 		b.buf = b.buf[:0]
 		bodies.Put(b)
 	}
 }
+
+// lasts says that the buffer is nobody else's after the call.
+func (b *body) lasts() bool { return cap(b.buf) > keepBody }
+
+// BodyLasts says that the bytes of Body stay as they are when the call is over.
+func (c *Call) BodyLasts() bool { return c.body != nil && c.body.lasts() }
 
 // Body is the client's body as Parse read it. It is the caller's to read until the call is over, never to change.
 func (c *Call) Body() []byte {
@@ -74,9 +80,18 @@ func (c *Call) Read(r *http.Request) *dialect.Error {
 			return &dialect.Error{Kind: dialect.InvalidRequest, Message: "the request body ended before it was complete; send it again", Cause: err}
 		}
 		if len(b.buf) == cap(b.buf) {
-			b.buf = slices.Grow(b.buf, cap(b.buf))
+			b.buf = slices.Grow(b.buf, growth(cap(b.buf), r.ContentLength))
 		}
 	}
+}
+
+// growth is how much a full buffer grows: to hold the rest of a body of known length, but at most eightfold, so that a large body is
+// copied but in small part while it comes, and a client who promises much and sends little costs little.
+func growth(size int, length int64) int {
+	if rest := length + 1 - int64(size); rest > 0 {
+		return int(min(rest, 7*int64(size)))
+	}
+	return size
 }
 
 func tooLarge(limit int64) *dialect.Error {

@@ -39,6 +39,8 @@ type Attempt struct {
 	Model string
 	// Body is the client's, in the provider's dialect, not to be changed. The provider splices the model in.
 	Body []byte
+	// Lasting says that nobody writes to the body again, even when the call is over, as happens to a pooled one.
+	Lasting bool
 	// Stream says that events are wanted as they come.
 	Stream bool
 	// WantUsage says that the client asked for the usage event of a stream itself; else the provider asks for
@@ -48,6 +50,16 @@ type Attempt struct {
 	Header http.Header
 	// RequestID is the gateway's id of the call, for the provider's logs.
 	RequestID string
+}
+
+// Splice is the body with edits made, which may be sent for as long as a transport wants to: the body itself where they change nothing
+// and it lasts, else a copy. See dialect.Splice.
+func (a *Attempt) Splice(edits ...dialect.Edit) []byte {
+	if a.Lasting && !dialect.Changes(a.Body, edits...) {
+		return a.Body
+	}
+	const room = 128 // for a longer model, and stream_options
+	return dialect.Splice(make([]byte, 0, len(a.Body)+room), a.Body, edits...)
 }
 
 // Reply is a successful answer: either whole, or as a stream.

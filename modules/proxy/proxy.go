@@ -185,10 +185,10 @@ func complete(call *gateway.Call, body []byte) error {
 
 // attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
-	request := request{own: written{codec: call.Codec(), body: body}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true}}
+	request := request{own: written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true}}
 	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
-		to := request.in(target.Upstream().Provider.Dialect(), call.Surface.Operation)
+		to := request.in(&target, call.Surface.Operation)
 		if to.err != nil {
 			gap = to.err // another target's dialect may have what this one's has not
 			continue
@@ -212,7 +212,7 @@ func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gat
 // attempt asks one target. The time of a stream's events is counted by serveStream.
 func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Target, request *request, to *written) (*gateway.Reply, error) {
 	a := &gateway.Attempt{
-		Operation: call.Surface.Operation, Model: target.Model, Body: to.body, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
+		Operation: call.Surface.Operation, Model: target.Model, Body: to.body, Lasting: to.lasting, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
 		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID,
 	}
 	call.Attempts++

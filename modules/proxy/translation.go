@@ -23,12 +23,14 @@ type request struct {
 type written struct {
 	codec   *dialect.Codec
 	body    []byte
+	lasting bool     // see gateway.Attempt
 	dropped []string // the client's fields that were left out
 	err     *dialect.Error
 }
 
-// in is the request in a dialect. The error is of a request that cannot be read, or that the dialect cannot express.
-func (q *request) in(name dialect.Name, op dialect.Operation) *written {
+// in is the request in the dialect of a target, written with its model where it has to be written. The error is of a request that cannot be read, or that the dialect cannot express.
+func (q *request) in(target *gateway.Target, op dialect.Operation) *written {
+	name := target.Upstream().Provider.Dialect()
 	if name == q.own.codec.Name {
 		return &q.own
 	}
@@ -45,19 +47,20 @@ func (q *request) in(name dialect.Name, op dialect.Operation) *written {
 	case op != dialect.Chat:
 		w.err = dialect.Errorf(dialect.InvalidRequest, "this model's provider takes no %s; ask another model", op)
 	default:
-		q.write(w)
+		q.write(w, target.Model)
 	}
 	q.foreign = append(q.foreign, w)
 	return w
 }
 
-func (q *request) write(w *written) {
+func (q *request) write(w *written, model string) {
 	if q.neutral == nil && q.fault == nil {
 		if q.neutral, q.fault = q.own.codec.DecodeRequest(q.own.body); q.fault == nil {
 			q.neutral.IncludeUsage = false // the provider asks for it by itself, if it has to be asked for
 		}
 	}
 	if w.err = q.fault; w.err == nil {
+		q.neutral.Model, w.lasting = model, true
 		w.body, w.dropped, w.err = w.codec.EncodeRequest(make([]byte, 0, len(q.own.body)+len(q.own.body)/8+512), q.neutral, q.policy)
 	}
 }

@@ -432,3 +432,36 @@ func BenchmarkTranslatedStream(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCall is a call's whole way through the handler but for the network, to a provider of the client's dialect and to one of another:
+// the difference is what translating costs.
+func BenchmarkCall(b *testing.B) {
+	p, a, open := newProxyWith(b, mixed, `{}`)
+	open.send = func(_ context.Context, attempt *gateway.Attempt) (*gateway.Reply, error) {
+		attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)}) // as providers do
+		return whole(answer), nil
+	}
+	a.send = func(_ context.Context, attempt *gateway.Attempt) (*gateway.Reply, error) {
+		attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
+		return whole(message), nil
+	}
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"1kB", 1 << 10}, {"100kB", 100 << 10}, {"5MB", 5 << 20}} {
+		for name, model := range map[string]string{"same": "y", "translated": "x"} {
+			body := `{"model":"` + model + `","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` +
+				strings.Repeat("QUJD", size.bytes/4) + `"}}]}],"max_tokens":9}`
+			b.Run(size.name+"/"+name, func(b *testing.B) {
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					a.sent, open.sent = nil, nil
+					if w, _ := chat(b, p, body, nil); w.Code != 200 {
+						b.Fatal(w.Code, w.Body)
+					}
+				}
+			})
+		}
+	}
+}

@@ -33,8 +33,7 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 	if !ok {
 		return nil, dialect.Errorf(dialect.InvalidRequest, "Anthropic's API has no operation %q; ask a model of another provider", attempt.Operation)
 	}
-	body := dialect.Splice(make([]byte, 0, len(attempt.Body)+64), attempt.Body,
-		dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
+	body := attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
 	return p.client.Send(ctx, path, body, attempt, &format)
 }
 

@@ -90,7 +90,7 @@ func (p *Provider) body(attempt *gateway.Attempt, askUsage bool) []byte {
 	if askUsage {
 		edits = append(edits, wire.UsageEdit(attempt.Body))
 	}
-	return dialect.Splice(make([]byte, 0, len(attempt.Body)+128), attempt.Body, edits...)
+	return attempt.Splice(edits...)
 }
 
 // schemaEdit rewrites a response_format of type json_schema into the server's own form.
