@@ -12,6 +12,7 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/keys"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/anthropic"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/demo"
+	_ "github.com/caddy-llm/caddy-llm/modules/providers/gemini"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/openai"
 	_ "github.com/caddy-llm/caddy-llm/modules/proxy"
 	_ "github.com/caddy-llm/caddy-llm/modules/ratelimit"

@@ -3,6 +3,7 @@ package gateway
 import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
@@ -13,6 +14,8 @@ func CodecOf(name dialect.Name) *dialect.Codec {
 		return &openai.Codec
 	case dialect.Anthropic:
 		return &anthropic.Codec
+	case dialect.Gemini:
+		return &gemini.Codec
 	}
 	return nil
 }

@@ -21,6 +21,13 @@ var Codec = dialect.Codec{
 	AppendError:      AppendError,
 	AppendErrorEvent: AppendErrorEvent,
 	Status:           Status,
+	Complete:         Complete,
+	NewFold:          func(limit int) dialect.Fold { return NewFold(limit) },
+	SetUsage:         SetUsage,
+	Replay: func(answer []byte, _ dialect.StreamOptions, yield func(event []byte) bool) error {
+		return Replay(answer, yield)
+	},
+	ReadOutcome: ReadOutcome,
 }
 
 var names = dialect.ParamNames{

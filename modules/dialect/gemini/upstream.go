@@ -104,6 +104,9 @@ func (s *said) refusesAccount(status int) bool {
 	return false
 }
 
+// StatusOf is the status that an error inside of a 200 would have had in place of it.
+func StatusOf(body []byte) int { return codeOf(readResponse(body).err) }
+
 // codeOf is the status that an error inside of a stream would have had before it.
 func codeOf(err []byte) int {
 	e := gjson.ParseBytes(err)

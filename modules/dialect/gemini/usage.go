@@ -43,6 +43,14 @@ func usageOf(metadata []byte) (u dialect.Usage, told bool) {
 	return u, told
 }
 
+// SetUsage gives a whole answer that tells no usage the given one. An answer that has its own keeps it.
+func SetUsage(answer []byte, u dialect.Usage) []byte {
+	if _, told := UsageOf(answer); told {
+		return answer
+	}
+	return dialect.Set(answer, "usageMetadata", AppendUsage(nil, u))
+}
+
 // AppendUsage writes a usage in Google's counts.
 func AppendUsage(dst []byte, u dialect.Usage) []byte {
 	dst = dialect.IntMember(append(dst, '{'), "promptTokenCount", u.InputTotal())

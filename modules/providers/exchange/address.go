@@ -25,6 +25,7 @@ func (a *Addresses) Set(texts []string, like string) error {
 			return errors.New("base_url: this is no address; write it as in " + like) // the text may hold a credential
 		}
 		if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
+			base.RawQuery = "" // which may hold one too
 			return fmt.Errorf("base_url: %q is no address; write it as in %s, without credentials or query", base.Redacted(), like)
 		}
 		a.bases = append(a.bases, base)
@@ -38,4 +39,21 @@ func (a *Addresses) next() *url.URL {
 		return a.bases[0]
 	}
 	return a.bases[int(a.turn.Add(1)-1)%len(a.bases)]
+}
+
+// below is the address of what lies below a base: an escaped path, perhaps with a query.
+func below(base *url.URL, ref string) *url.URL {
+	u := *base
+	path, query, _ := strings.Cut(ref, "?")
+	u.RawQuery = query
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		plain = path // whose percent signs then are escaped in turn
+	}
+	if u.Path += plain; plain != path {
+		u.RawPath = base.EscapedPath() + path
+	} else if u.RawPath != "" {
+		u.RawPath += path
+	}
+	return &u
 }

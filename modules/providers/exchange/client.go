@@ -67,13 +67,11 @@ func (c *Client) Close() {
 	}
 }
 
-func (c *Client) post(ctx context.Context, path string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
+func (c *Client) post(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
 	base := c.next()
 	traceServer(ctx, base)
-	u := *base
-	u.Path += path
 	req := (&http.Request{
-		Method: http.MethodPost, URL: &u, Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodPost, URL: below(base, ref), Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        make(http.Header, 8),
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },

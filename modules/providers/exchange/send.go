@@ -23,12 +23,13 @@ type Format struct {
 	Reader func(header func(name string) string) Reader
 }
 
-// Send makes one attempt: it posts a body and takes the answer in, or the first event of it.
-func (c *Client) Send(ctx context.Context, path string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
+// Send makes one attempt: it posts a body and takes the answer in, or the first event of it. ref is an escaped path below the API's
+// address, perhaps with a query.
+func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watch{cancel: cancel, length: c.Idle}
 	w.first = time.AfterFunc(c.FirstToken, func() { cancel(errFirstToken) })
-	reply, err := c.send(ctx, w, path, body, attempt, format)
+	reply, err := c.send(ctx, w, ref, body, attempt, format)
 	if err != nil {
 		w.end()
 		return nil, err
@@ -39,8 +40,8 @@ func (c *Client) Send(ctx context.Context, path string, body []byte, attempt *ga
 	return reply, nil
 }
 
-func (c *Client) send(ctx context.Context, w *watch, path string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
-	resp, err := c.post(ctx, path, body, attempt)
+func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
+	resp, err := c.post(ctx, ref, body, attempt)
 	if err != nil {
 		return nil, err
 	}

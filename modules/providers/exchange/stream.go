@@ -27,6 +27,8 @@ type Verdict struct {
 	Pass bool
 	// Last says that it ends a complete answer.
 	Last bool
+	// Ending says that it ends a complete answer unless another event follows, in an API whose streams have no other mark of their end.
+	Ending bool
 	// Data goes to the client in place of the event, where not nil. Valid until the next event is read.
 	Data []byte
 	// Err ends the stream in place of the event.
@@ -41,13 +43,15 @@ type stream struct {
 	scanner *sse.Scanner
 	reader  Reader
 
-	event []byte
-	data  []byte
-	buf   []byte
-	begun bool // an event has come
-	first bool // it was read ahead
-	last  bool
-	err   error
+	verdict Verdict // of the event that the scanner is at
+	ahead   bool    // which is the next one, looked at already
+	event   []byte
+	data    []byte
+	buf     []byte
+	begun   bool // an event has come
+	first   bool // it was read ahead
+	last    bool
+	err     error
 }
 
 // openStream waits for the first event, so that a failure inside a 200 is still one that may be tried elsewhere.
@@ -83,22 +87,15 @@ func (s *stream) Next() bool {
 }
 
 func (s *stream) next() bool {
-	for s.scanner.Next() {
-		if s.begun {
-			s.watch.wait() // a keep-alive is a sign of life too
-		}
-		data := s.scanner.Data()
-		if len(data) == 0 {
-			continue // a comment, or a keep-alive
-		}
-		v := s.reader.Read(data)
+	for s.ahead || s.judge() {
+		s.ahead = false
+		v, data := s.verdict, s.scanner.Data()
 		switch {
 		case v.Last:
-			s.event, s.data, s.last = s.scanner.Event(), data, true
-			if !s.scanner.Complete() {
-				s.buf = append(append(s.buf[:0], bytes.TrimRight(s.event, "\r\n")...), "\n\n"...)
-				s.event = s.buf
-			}
+			s.event, s.data, s.last = s.whole(), data, true
+			return true
+		case v.Ending:
+			s.hold(data)
 			return true
 		case !s.scanner.Complete():
 			s.err = s.broken()
@@ -118,6 +115,44 @@ func (s *stream) next() bool {
 	}
 	s.err = s.broken()
 	return false
+}
+
+// judge goes to the next event that has data and has it judged.
+func (s *stream) judge() bool {
+	for s.scanner.Next() {
+		if s.begun {
+			s.watch.wait() // a keep-alive is a sign of life too
+		}
+		if data := s.scanner.Data(); len(data) > 0 { // else a comment, or a keep-alive
+			s.verdict = s.reader.Read(data)
+			return true
+		}
+	}
+	return false
+}
+
+// whole is the event that the scanner is at, with its blank line where the stream ends without.
+func (s *stream) whole() []byte {
+	if s.scanner.Complete() {
+		return s.scanner.Event()
+	}
+	s.buf = append(append(s.buf[:0], bytes.TrimRight(s.scanner.Event(), "\r\n")...), "\n\n"...)
+	return s.buf
+}
+
+// hold keeps an event that may be the last one until it is known whether another follows. A stream that breaks behind it has
+// lost nothing of the answer.
+func (s *stream) hold(data []byte) {
+	s.event, s.data = bytes.Clone(s.whole()), bytes.Clone(data)
+	s.begun = true
+	s.watch.wait()
+	for s.judge() {
+		if s.verdict.Pass || s.verdict.Last || s.verdict.Err != nil {
+			s.ahead = true
+			return
+		}
+	}
+	s.last = true
 }
 
 // broken is why the events ended before the last one.
