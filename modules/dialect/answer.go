@@ -12,6 +12,8 @@ type Answer struct {
 	Usage        Usage
 	HasUsage     bool
 	Logprobs     Raw // as OpenAI has them
+	// Asked is the client's request, for dialects whose answers repeat parts of it; nil where unknown.
+	Asked Raw
 }
 
 // Finish is why an answer ended.

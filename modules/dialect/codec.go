@@ -4,7 +4,8 @@ import "time"
 
 // Codec translates between a dialect and the neutral form. Translating from one dialect to another is decoding
 // with the codec of the one and encoding with that of the other. A Codec is safe for concurrent use, the
-// decoders and encoders of streams that it makes are not.
+// decoders and encoders of streams that it makes are not. That of a dialect which only clients speak has no
+// EncodeRequest, DecodeAnswer and NewDecoder.
 type Codec struct {
 	Name Name
 
@@ -82,4 +83,6 @@ type StreamOptions struct {
 	IncludeUsage bool
 	// Created is for a provider that does not tell when it answered.
 	Created time.Time
+	// Asked is the client's request, for dialects whose answers repeat parts of it; nil where unknown.
+	Asked Raw
 }

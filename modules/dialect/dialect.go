@@ -10,6 +10,8 @@ const (
 	OpenAI    Name = "openai"
 	Anthropic Name = "anthropic"
 	Gemini    Name = "gemini"
+	// Responses is OpenAI's Responses API. Its errors are those of OpenAI.
+	Responses Name = "responses"
 	// Analyze is the gateway's own structured prompt surface.
 	Analyze Name = "analyze"
 )

@@ -1,7 +1,8 @@
 // Package crossing tests the codecs with each other: what goes from one dialect to another, and back.
 //
 // testdata holds a folder for each dialect with what its clients send and its providers answer, and one for each
-// pair with what the codecs make of it for the other side. The latter are written by go test -update.
+// pair with what the codecs make of it for the other side. The latter are written by go test -update. The Responses
+// API is a dialect of clients only.
 package crossing
 
 import (
@@ -19,12 +20,17 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 	"github.com/caddy-llm/caddy-llm/modules/sse"
 )
 
 var update = flag.Bool("update", false, "write what the codecs make of testdata, and the table in the documentation, for review")
 
-var codecs = []*dialect.Codec{&openai.Codec, &anthropic.Codec, &gemini.Codec}
+// codecs are of dialects that providers speak, clientCodecs of all that clients speak.
+var (
+	codecs       = []*dialect.Codec{&openai.Codec, &anthropic.Codec, &gemini.Codec}
+	clientCodecs = append(slices.Clip(codecs), &responses.Codec)
+)
 
 // created is when a provider answered that does not tell.
 var created = time.Unix(1741569952, 0)
@@ -32,12 +38,16 @@ var created = time.Unix(1741569952, 0)
 // pairs runs a test for each file of a kind and each other dialect that it may go to. A request goes from a
 // client's dialect to a provider's, an answer or a stream from a provider's to a client's.
 func pairs(t *testing.T, kind string, test func(t *testing.T, from, to *dialect.Codec, source []byte, golden string)) {
-	for _, from := range codecs {
+	sources, targets := codecs, clientCodecs
+	if kind == "request.json" {
+		sources, targets = clientCodecs, codecs
+	}
+	for _, from := range sources {
 		paths, err := filepath.Glob("testdata/" + string(from.Name) + "/*." + kind)
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("no %s of %s: %v", kind, from.Name, err)
 		}
-		for _, to := range codecs {
+		for _, to := range targets {
 			if from == to {
 				continue
 			}
@@ -178,6 +188,12 @@ func TestAStreamFoldsToTheWholeAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		folded := foldOf(t, to.Name, cross(t, from, to, source))
+		if to.DecodeAnswer == nil {
+			if got, want := showResponse(t, folded), showResponse(t, whole); got != want {
+				t.Errorf("the stream says\n%s\nthe answer\n%s", got, want)
+			}
+			return
+		}
 		one, fault := to.DecodeAnswer(folded)
 		if fault != nil {
 			t.Fatal(fault)
@@ -205,6 +221,8 @@ func foldOf(t interface{ Fatal(...any) }, name dialect.Name, stream []byte) []by
 		f = anthropic.NewFold(1 << 20)
 	case dialect.Gemini:
 		f = gemini.NewFold(1 << 20)
+	case dialect.Responses:
+		f = responses.NewFold(1 << 20)
 	}
 	scanner := sse.NewScanner(bytes.NewReader(stream), 1<<20)
 	for scanner.Next() {

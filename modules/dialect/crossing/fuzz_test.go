@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
 // seeds adds what testdata has of a kind, each with the index of its codec.
-func seeds(f *testing.F, kind string) {
+func seeds(f *testing.F, kind string, codecs []*dialect.Codec) {
 	for i, codec := range codecs {
 		paths, err := filepath.Glob("testdata/" + string(codec.Name) + "/*." + kind)
 		if err != nil || len(paths) == 0 {
@@ -24,16 +26,16 @@ func seeds(f *testing.F, kind string) {
 }
 
 func FuzzRequestsCross(f *testing.F) {
-	seeds(f, "request.json")
-	f.Fuzz(func(t *testing.T, from uint8, body []byte) { checkRequest(t, codecs[int(from)%len(codecs)], body) })
+	seeds(f, "request.json", clientCodecs)
+	f.Fuzz(func(t *testing.T, from uint8, body []byte) { checkRequest(t, clientCodecs[int(from)%len(clientCodecs)], body) })
 }
 
 func FuzzAnswersCross(f *testing.F) {
-	seeds(f, "answer.json")
+	seeds(f, "answer.json", codecs)
 	f.Fuzz(func(t *testing.T, from uint8, body []byte) { checkAnswer(t, codecs[int(from)%len(codecs)], body) })
 }
 
 func FuzzStreamsCross(f *testing.F) {
-	seeds(f, "stream.sse")
+	seeds(f, "stream.sse", codecs)
 	f.Fuzz(func(t *testing.T, from uint8, stream []byte) { checkStream(t, codecs[int(from)%len(codecs)], stream) })
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
 
 // What a provider signed must come back to it as it was, through a client that speaks another dialect and sends the
@@ -25,6 +26,8 @@ func TestSignaturesComeBackToTheirProvider(t *testing.T) {
 	}{
 		{"Google's, by OpenAI's client", &gemini.Codec, &openai.Codec, "one_tool", saidToOpenAI, []string{"EqADCp0DAXLI2nz="}},
 		{"Anthropic's, by OpenAI's client", &anthropic.Codec, &openai.Codec, "reasoning", saidToOpenAI, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
+		{"Google's, by a client of the Responses API", &gemini.Codec, &responses.Codec, "one_tool", saidToResponses, []string{"EqADCp0DAXLI2nz="}},
+		{"Anthropic's, by a client of the Responses API", &anthropic.Codec, &responses.Codec, "reasoning", saidToResponses, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
 		{"Anthropic's, by Google's client", &anthropic.Codec, &gemini.Codec, "reasoning", saidToGoogle, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
 	}
 	for _, tt := range tests {
@@ -93,4 +96,16 @@ func saidToGoogle(t *testing.T, answer []byte) string {
 		t.Fatal(err)
 	}
 	return `{"contents":[{"parts":[{"text":"a"}]},` + string(wire.Candidates[0].Content) + `]}`
+}
+
+func saidToResponses(t *testing.T, answer []byte) string {
+	var wire struct{ Output []json.RawMessage }
+	if err := json.Unmarshal(answer, &wire); err != nil {
+		t.Fatal(err)
+	}
+	items := []string{`{"role":"user","content":"a"}`}
+	for _, item := range wire.Output {
+		items = append(items, string(item))
+	}
+	return `{"model":"m","input":[` + strings.Join(items, ",") + `]}`
 }

@@ -46,7 +46,7 @@ func checkAnswer(t rapid.TB, from *dialect.Codec, body []byte) {
 	if fault != nil {
 		return
 	}
-	for _, to := range codecs {
+	for _, to := range clientCodecs {
 		out, fault := to.EncodeAnswer(nil, a)
 		if fault == nil && !json.Valid(out) {
 			t.Fatalf("%q becomes %q", body, out)
@@ -57,7 +57,7 @@ func checkAnswer(t rapid.TB, from *dialect.Codec, body []byte) {
 // checkStream holds that whatever a provider streams, the events are in order, and every dialect's encoder makes
 // events of it whose data is JSON and that its own decoder reads in order too.
 func checkStream(t rapid.TB, from *dialect.Codec, stream []byte) {
-	for _, to := range codecs {
+	for _, to := range clientCodecs {
 		encoder, decoder := to.NewEncoder(dialect.StreamOptions{IncludeUsage: true}), from.NewDecoder()
 		var out []byte
 		var events assembly
@@ -78,6 +78,10 @@ func checkStream(t rapid.TB, from *dialect.Codec, stream []byte) {
 }
 
 func checkEncoded(t rapid.TB, codec *dialect.Codec, stream []byte, failed bool) {
+	if codec.NewDecoder == nil {
+		checkResponses(t, stream)
+		return
+	}
 	var again assembly
 	decoder := codec.NewDecoder()
 	scanner := sse.NewScanner(bytes.NewReader(stream), 1<<20)
@@ -156,8 +160,11 @@ func recorded(t *testing.T, codec *dialect.Codec, kind string) [][]byte {
 }
 
 func TestMangledBodiesDoNoHarm(t *testing.T) {
-	for _, codec := range codecs {
+	for _, codec := range clientCodecs {
 		for kind, check := range map[string]func(rapid.TB, *dialect.Codec, []byte){"request.json": checkRequest, "answer.json": checkAnswer} {
+			if kind == "answer.json" && codec.DecodeAnswer == nil {
+				continue
+			}
 			t.Run(string(codec.Name)+"/"+kind, func(t *testing.T) {
 				bodies := recorded(t, codec, kind)
 				rapid.Check(t, func(t *rapid.T) { check(t, codec, mangle(t, rapid.SampledFrom(bodies).Draw(t, "body"))) })

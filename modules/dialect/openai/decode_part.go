@@ -27,11 +27,11 @@ func decodePart(raw []byte) dialect.Part {
 		part.Kind, part.Text = dialect.PartRefusal, dialect.InsideOf(value)
 	case "image_url":
 		part.Kind = dialect.PartImage
-		part.Source = addressed(dialect.InsideOf(value))
+		part.Source = Addressed(dialect.InsideOf(value))
 		for name, v := range dialect.Members(value) {
 			switch string(name) {
 			case "url":
-				part.Source = addressed(dialect.InsideOf(v))
+				part.Source = Addressed(dialect.InsideOf(v))
 			case "detail":
 				part.Detail, _ = dialect.Text(v)
 			}
@@ -72,7 +72,7 @@ func decodeFile(part *dialect.Part, file []byte) {
 			if in == nil {
 				continue
 			}
-			part.Source = addressed(in)
+			part.Source = Addressed(in)
 			if part.Source.Kind == dialect.SourceURL && !bytes.Contains(in, []byte(":")) {
 				// Bare base64, which OpenAI takes for a PDF.
 				part.Source = dialect.Source{Kind: dialect.SourceInline, MediaType: "application/pdf", Data: in}
@@ -81,8 +81,8 @@ func decodeFile(part *dialect.Part, file []byte) {
 	}
 }
 
-// addressed reads an address: a data URL in base64 becomes its content.
-func addressed(url dialect.Inside) dialect.Source {
+// Addressed reads an address: a data URL in base64 becomes its content.
+func Addressed(url dialect.Inside) dialect.Source {
 	head, data, isData := bytes.Cut(url, []byte(","))
 	if isData && len(head) < 256 && bytes.HasPrefix(head, []byte("data:")) {
 		media, encoded := strings.CutSuffix(dialect.Inside(head).String()[len("data:"):], ";base64")
