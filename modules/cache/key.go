@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
@@ -25,6 +26,15 @@ func ignored(member string) bool {
 		return true
 	}
 	return false
+}
+
+// ignoredOf is ignored for a surface's bodies. What an answer of the Responses API repeats of its request is part of the key:
+// nobody is to read another's.
+func ignoredOf(shape dialect.Name) func(member string) bool {
+	if shape == dialect.Responses {
+		return func(member string) bool { return ignored(member) && !responses.Repeats(member) }
+	}
+	return ignored
 }
 
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
@@ -68,7 +78,7 @@ func (c *Cache) key(call *gateway.Call, r *http.Request) (key gateway.AnswerKey,
 		text = append(text, call.CacheBody...)
 	} else {
 		var err error
-		if text, err = dialect.Canonical(text, call.Body(), ignored); err != nil {
+		if text, err = dialect.Canonical(text, call.Body(), ignoredOf(call.Surface.Dialect)); err != nil {
 			return key, false
 		}
 	}

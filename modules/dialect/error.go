@@ -56,6 +56,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Retryable says that another attempt, here or at another target, may succeed.
 	Retryable bool
+	// Told says that the client has it already, in the provider's own words.
+	Told bool
 	// Body is the provider's own error body, to be passed to a client who speaks the provider's dialect.
 	Body  []byte
 	Cause error

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
 
 // DefaultAnalyzeTokens bounds a structured prompt's answer where the client names no bound.
@@ -124,6 +125,8 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 		return c.peekOpenAI()
 	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Anthropic:
 		return c.peekAnthropic()
+	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Responses:
+		return c.peekResponses()
 	}
 	c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
 	if c.Surface == AnalyzePrompt {
@@ -164,6 +167,20 @@ func (c *Call) peekAnthropic() *dialect.Error {
 	if c.Surface.Operation == dialect.Chat { // a count has no output, and comes whole
 		c.Stream, c.MaxTokens, c.Repeatable = peek.Stream, peek.MaxTokens, peek.Repeatable
 	}
+	return nil
+}
+
+func (c *Call) peekResponses() *dialect.Error {
+	peek, err := responses.Peek(c.Body())
+	if err != nil {
+		return err
+	}
+	if namesSecret(peek.Model) {
+		return errSecretModel
+	}
+	c.Model, c.Stream = peek.Model, peek.Stream
+	c.MaxTokens, c.Repeatable = peek.MaxTokens, peek.Repeatable
+	c.InputTokens = responses.EstimateInput(c.Body())
 	return nil
 }
 

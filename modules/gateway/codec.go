@@ -5,6 +5,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
 
 // CodecOf finds the codec of a dialect that surfaces and providers may speak; nil where there is none.
@@ -16,6 +17,8 @@ func CodecOf(name dialect.Name) *dialect.Codec {
 		return &anthropic.Codec
 	case dialect.Gemini:
 		return &gemini.Codec
+	case dialect.Responses:
+		return &responses.Codec
 	}
 	return nil
 }

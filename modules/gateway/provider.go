@@ -15,7 +15,7 @@ type Provider interface {
 	// again elsewhere where it says Retryable. An error from the answer's stream never may.
 	// The error is a *dialect.Error, or the context's.
 	Send(ctx context.Context, attempt *Attempt) (*Reply, error)
-	// Dialect is the shape of bodies that Send takes and gives.
+	// Dialect is the shape of bodies that Send takes and gives, unless it is a Polyglot.
 	Dialect() dialect.Name
 	// Models lists the provider's models, a chat model first. It may ask the network.
 	Models(ctx context.Context) ([]ProviderModel, error)
@@ -23,6 +23,12 @@ type Provider interface {
 	Serves(model string) bool
 	// DefaultModel is the chat model that serves a call which names only the provider; "" where unknown.
 	DefaultModel() string
+}
+
+// Polyglot is implemented by providers that take and give bodies of another dialect than their own as well.
+type Polyglot interface {
+	// Speaks tells, without the network, whether Send takes a dialect.
+	Speaks(name dialect.Name) bool
 }
 
 // ProviderModel is one model that a provider lists.
@@ -35,9 +41,11 @@ type ProviderModel struct {
 // Attempt is what one attempt sends.
 type Attempt struct {
 	Operation dialect.Operation
+	// Dialect is the shape of the body and of the answer; empty for the provider's own.
+	Dialect dialect.Name
 	// Model is the provider's own name for the model.
 	Model string
-	// Body is the client's, in the provider's dialect, not to be changed. The provider splices the model in.
+	// Body is the client's, in the attempt's dialect, not to be changed. The provider splices the model in.
 	Body []byte
 	// Lasting says that nobody writes to the body again, even when the call is over, as happens to a pooled one.
 	Lasting bool
@@ -66,7 +74,7 @@ func (a *Attempt) Splice(edits ...dialect.Edit) []byte {
 type Reply struct {
 	// Header holds what may travel back to the client; may be nil.
 	Header http.Header
-	// Body is the whole answer in the provider's dialect, where Stream is nil.
+	// Body is the whole answer in the attempt's dialect, where Stream is nil.
 	Body []byte
 	// Usage is what the whole answer used.
 	Usage dialect.Usage

@@ -21,7 +21,10 @@ type Surface struct {
 
 // The surfaces.
 var (
-	ChatCompletions  = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost}
+	ChatCompletions = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost}
+	ResponsesCreate = &Surface{Name: "responses", Dialect: dialect.Responses, Operation: dialect.Chat, Method: http.MethodPost}
+	// ResponsesStored is all that the API offers to do with answers that a provider has stored. The gateway has none of it.
+	ResponsesStored  = &Surface{Name: "other", Dialect: dialect.Responses}
 	EmbeddingsCreate = &Surface{Name: "embeddings", Dialect: dialect.OpenAI, Operation: dialect.Embeddings, Method: http.MethodPost}
 	ModelsList       = &Surface{Name: "models", Dialect: dialect.OpenAI, Method: http.MethodGet}
 	MessagesCreate   = &Surface{Name: "messages", Dialect: dialect.Anthropic, Operation: dialect.Chat, Method: http.MethodPost}
@@ -40,6 +43,7 @@ var (
 
 var surfaces = map[string]*Surface{
 	"/v1/chat/completions":      ChatCompletions,
+	"/v1/responses":             ResponsesCreate,
 	"/v1/embeddings":            EmbeddingsCreate,
 	"/v1/models":                ModelsList,
 	"/v1/messages":              MessagesCreate,
@@ -84,6 +88,8 @@ func SurfaceOf(path string) *Surface {
 		return KeysAdmin
 	case path == "/v1/teams" || strings.HasPrefix(path, "/v1/teams/"):
 		return TeamsAdmin
+	case strings.HasPrefix(path, "/v1/responses/"):
+		return ResponsesStored
 	case strings.HasPrefix(path, "/v1/messages/"):
 		return otherMessages
 	case strings.HasPrefix(path, "/v1/analyze/"):

@@ -94,6 +94,14 @@ func (app *App) Upstream(name string) (*Upstream, bool) {
 	return nil, false
 }
 
+// DialectFor is what to ask the provider in, for a client who speaks a dialect: the client's own where both know it.
+func (up *Upstream) DialectFor(client dialect.Name) dialect.Name {
+	if p, ok := up.Provider.(Polyglot); ok && p.Speaks(client) {
+		return client
+	}
+	return up.Provider.Dialect()
+}
+
 // failureMemory is how long a failure says something about a provider.
 const failureMemory = 30 * time.Second
 

@@ -73,7 +73,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	}
 	shape, lists := modelShapes[call.Surface]
 	if !lists && (call.Surface.Operation == "" || call.Codec() == nil) {
-		return call.Fail(w, r, dialect.Errorf(dialect.NotFound, "there is nothing at this path; the API's paths are in the gateway's documentation"))
+		return call.Fail(w, r, notFound(call.Surface))
 	}
 	if method := call.Surface.Method; r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
 		w.Header().Set("Allow", method)
@@ -102,6 +102,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 		return p.serveStream(w, r, call, body)
 	}
 	return p.serveWhole(w, r, call, body)
+}
+
+// notFound tells that a surface is none to answer.
+func notFound(s *gateway.Surface) *dialect.Error {
+	if s == gateway.ResponsesStored {
+		return dialect.Errorf(dialect.NotFound, "this gateway keeps no responses and fetches none that a provider has stored, since it does not know whose they are; send the conversation itself to POST /v1/responses")
+	}
+	return dialect.Errorf(dialect.NotFound, "there is nothing at this path; the API's paths are in the gateway's documentation")
 }
 
 // counts says whether one of a route's providers can count tokens. Where none can, the gateway's estimate has to do.
@@ -212,7 +220,7 @@ func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gat
 // attempt asks one target. The time of a stream's events is counted by serveStream.
 func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Target, request *request, to *written) (*gateway.Reply, error) {
 	a := &gateway.Attempt{
-		Operation: call.Surface.Operation, Model: target.Model, Body: to.body, Lasting: to.lasting, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
+		Operation: call.Surface.Operation, Dialect: to.codec.Name, Model: target.Model, Body: to.body, Lasting: to.lasting, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
 		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID,
 	}
 	call.Attempts++

@@ -58,6 +58,9 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	}
 	p.app.ObserveTruncation(call.Provider)
 	p.log.Warn("stream broke", zap.String("request_id", call.ID), zap.String("provider", call.Provider), zap.Error(e))
+	if e.Told {
+		return nil
+	}
 	// The status is sent: what is left is an event that the official SDKs raise, and no [DONE].
 	w.Write(call.AppendErrorEvent(nil, e)) //nolint:errcheck // nobody is left to tell
 	http.NewResponseController(w).Flush()  //nolint:errcheck

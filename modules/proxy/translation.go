@@ -30,7 +30,7 @@ type written struct {
 
 // in is the request in the dialect of a target, written with its model where it has to be written. The error is of a request that cannot be read, or that the dialect cannot express.
 func (q *request) in(target *gateway.Target, op dialect.Operation) *written {
-	name := target.Upstream().Provider.Dialect()
+	name := target.Upstream().DialectFor(q.own.codec.Name)
 	if name == q.own.codec.Name {
 		return &q.own
 	}
@@ -73,6 +73,7 @@ func upstreamHeader(client http.Header, from, to dialect.Name) http.Header {
 		of   dialect.Name
 	}{
 		{"Openai-Beta", dialect.OpenAI},
+		{"Openai-Beta", dialect.Responses},
 		{"Anthropic-Version", dialect.Anthropic},
 		{"Anthropic-Beta", dialect.Anthropic},
 		{"Idempotency-Key", ""},
@@ -95,7 +96,7 @@ func upstreamHeader(client http.Header, from, to dialect.Name) http.Header {
 func (w *written) translate(reply *gateway.Reply, to *dialect.Codec, call *gateway.Call) (*gateway.Reply, error) {
 	now := time.Now()
 	if reply.Stream != nil {
-		stream := newTranslatedStream(reply.Stream, w.codec.NewDecoder(), to.NewEncoder(dialect.StreamOptions{IncludeUsage: call.IncludeUsage, Created: now}))
+		stream := newTranslatedStream(reply.Stream, w.codec.NewDecoder(), to.NewEncoder(dialect.StreamOptions{IncludeUsage: call.IncludeUsage, Created: now, Asked: call.Body()}))
 		stream.input = call.InputTokens
 		return &gateway.Reply{Header: reply.Header, Stream: stream}, nil
 	}
@@ -106,6 +107,7 @@ func (w *written) translate(reply *gateway.Reply, to *dialect.Codec, call *gatew
 	if answer.Created == 0 {
 		answer.Created = now.Unix()
 	}
+	answer.Asked = call.Body()
 	body, err := to.EncodeAnswer(make([]byte, 0, len(reply.Body)+len(reply.Body)/8+256), answer)
 	if err != nil {
 		return nil, err

@@ -10,17 +10,18 @@ import (
 )
 
 // setHeaders tells a client where it stands, in three families: X-RateLimit-*, the IETF's RateLimit fields
-// (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's surface, the ones that its SDKs know. Each speaks of the limit
+// (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's surfaces, the ones that its SDKs know. Each speaks of the limit
 // that is nearest to its end; those that speak of one limit only, of requests first, and of a refusal, of the one that refused.
 func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, refused *gateway.Claim, now time.Time) {
+	openAI := shape == dialect.OpenAI || shape == dialect.Responses
 	nearest := tightest(claims, "")
 	if requests := tightest(claims, gateway.LimitRequests); requests != nil {
 		nearest = requests
-		if shape == dialect.OpenAI {
+		if openAI {
 			setOpenAI(h, requests, "requests")
 		}
 	}
-	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil && shape == dialect.OpenAI {
+	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil && openAI {
 		setOpenAI(h, tokens, "tokens")
 	}
 	if refused != nil {

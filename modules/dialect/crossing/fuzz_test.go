@@ -27,7 +27,9 @@ func seeds(f *testing.F, kind string, codecs []*dialect.Codec) {
 
 func FuzzRequestsCross(f *testing.F) {
 	seeds(f, "request.json", clientCodecs)
-	f.Fuzz(func(t *testing.T, from uint8, body []byte) { checkRequest(t, clientCodecs[int(from)%len(clientCodecs)], body) })
+	f.Fuzz(func(t *testing.T, from uint8, body []byte) {
+		checkRequest(t, clientCodecs[int(from)%len(clientCodecs)], body)
+	})
 }
 
 func FuzzAnswersCross(f *testing.F) {

@@ -31,7 +31,7 @@ type Verdict struct {
 	Ending bool
 	// Data goes to the client in place of the event, where not nil. Valid until the next event is read.
 	Data []byte
-	// Err ends the stream in place of the event.
+	// Err ends the stream: in place of the event, or after it where Pass is set.
 	Err *dialect.Error
 }
 
@@ -100,11 +100,14 @@ func (s *stream) next() bool {
 		case !s.scanner.Complete():
 			s.err = s.broken()
 			return false
-		case v.Err != nil:
+		case v.Err != nil && !v.Pass:
 			s.err = v.Err
 			return false
 		case !v.Pass:
 			continue
+		}
+		if v.Err != nil { // a nil *dialect.Error in an error would not be nil
+			s.err = v.Err
 		}
 		s.event, s.data = s.scanner.Event(), data
 		if v.Data != nil {

@@ -14,6 +14,7 @@ import (
 //		models              <model>...
 //		default_model       <model>
 //		structured_output   json_schema|json_object|none
+//		responses           on|off
 //		connect_timeout     <duration>
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
@@ -36,6 +37,8 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = gateway.OneArg(d, &p.Default)
 		case "structured_output":
 			err = gateway.OneArg(d, &p.Schema)
+		case "responses":
+			err = p.switchResponses(d)
 		case "connect_timeout":
 			err = gateway.DurationArg(d, &p.ConnectTimeout)
 		case "first_token_timeout":
@@ -49,6 +52,23 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// switchResponses reads on or off.
+func (p *Provider) switchResponses(d *caddyfile.Dispenser) error {
+	var word string
+	if p.Responses != nil {
+		return d.Err("responses is given twice")
+	}
+	if err := gateway.OneArg(d, &word); err != nil {
+		return err
+	}
+	if word != "on" && word != "off" {
+		return d.Errf("responses: %q is none of on and off", word)
+	}
+	on := word == "on"
+	p.Responses = &on
 	return nil
 }
 

@@ -45,6 +45,9 @@ type Provider struct {
 	Default string `json:"default_model,omitempty"`
 	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none. Default: json_schema.
 	Schema string `json:"structured_output,omitempty"`
+	// Responses says that the server has OpenAI's Responses API; where not, calls of that API are translated into chat completions.
+	// Default: true for OpenAI's own address, else false.
+	Responses *bool `json:"responses,omitempty"`
 	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
 	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
@@ -86,6 +89,10 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Default == "" && len(p.Names) > 0 {
 		p.Default = p.Names[0]
 	}
+	if p.Responses == nil {
+		own := !slices.ContainsFunc(p.BaseURLs, func(base string) bool { return base != openAIBase })
+		p.Responses = &own
+	}
 	if p.Schema == "" {
 		p.Schema = SchemaStandard
 	}
@@ -123,6 +130,11 @@ func (p *Provider) Cleanup() error {
 // Dialect is OpenAI's.
 func (p *Provider) Dialect() dialect.Name { return dialect.OpenAI }
 
+// Speaks knows the Responses API where the server has it.
+func (p *Provider) Speaks(name dialect.Name) bool {
+	return name == dialect.OpenAI || name == dialect.Responses && *p.Responses
+}
+
 // Serves says whether the provider takes a model: those of its list, or all where it has none.
 func (p *Provider) Serves(model string) bool {
 	return len(p.Names) == 0 || slices.Contains(p.Names, model)
@@ -139,6 +151,7 @@ func (p *Provider) DefaultModel() string { return p.Default }
 // Interface guards
 var (
 	_ gateway.Provider   = (*Provider)(nil)
+	_ gateway.Polyglot   = (*Provider)(nil)
 	_ gateway.SwitchedOn = (*Provider)(nil)
 	_ gateway.ModelNamer = (*Provider)(nil)
 	_ caddy.Provisioner  = (*Provider)(nil)

@@ -22,6 +22,10 @@ var paths = map[dialect.Operation]string{
 
 // Send makes one attempt. The body differs from the client's in the model and, for a stream, in asking for its usage.
 func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway.Reply, error) {
+	if attempt.Dialect == dialect.Responses {
+		body := attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
+		return p.client.Send(ctx, "/responses", body, attempt, &responsesFormat)
+	}
 	path, ok := paths[attempt.Operation]
 	if !ok {
 		return nil, dialect.Errorf(dialect.InvalidRequest, "an OpenAI-compatible provider has no operation %q", attempt.Operation)
