@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
 
 const (
@@ -18,6 +19,7 @@ const (
 	texted  = `"contents":[{"role":"user","parts":[{"text":"a"},`
 	aTool   = `"tools":[{"functionDeclarations":[{"name":"f"},{"name":"g"},{"name":"h"}]}]`
 	mediaOf = `"inlineData":{"mimeType":`
+	ask     = `"input":"Hi"`
 )
 
 // gaps are what a client asks for and the other dialect has not.
@@ -83,6 +85,23 @@ var gaps = []struct {
 	{&gemini.Codec, &anthropic.Codec, hallo + `,"generationConfig":{"responseMimeType":"application/json"}`, "generationConfig.responseJsonSchema", "JSON Schema"},
 	{&gemini.Codec, &anthropic.Codec, texted + `{` + mediaOf + `"audio/wav","data":"QQ=="}}]}]`, "contents.0.parts.1", ""},
 	{&gemini.Codec, &anthropic.Codec, texted + `{` + mediaOf + `"video/mp4","data":"QQ=="}}]}]`, "contents.0.parts.1", ""},
+	{&responses.Codec, &anthropic.Codec, ask + `,"temperature":1.5`, "temperature", "at most 1"},
+	{&responses.Codec, &anthropic.Codec, ask + `,"text":{"format":{"type":"json_object"}}`, "text.format", "JSON Schema"},
+	{&responses.Codec, &openai.Codec, ask + `,"text":{"format":{"type":"grammar"}}`, "text.format", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"text":{"verbosity":"low"}`, "text.verbosity", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"reasoning":{"mode":"pro"}`, "reasoning.mode", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"store":true`, "store", "leave it out"},
+	{&responses.Codec, &openai.Codec, ask + `,"truncation":"auto"`, "truncation", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"unheard_of":1`, "unheard_of", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"stream":true,"include":["message.output_text.logprobs"]`, "include", ""},
+	{&responses.Codec, &gemini.Codec, ask + `,"include":["message.output_text.logprobs"]`, "include", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"tools":[{"type":"function","name":"f"},{"type":"web_search"}]`, "tools.1.type", ""},
+	{&responses.Codec, &gemini.Codec, ask + `,"tools":[{"type":"mcp","server_label":"s"}]`, "tools.0.type", ""},
+	{&responses.Codec, &openai.Codec, ask + `,"tool_choice":{"type":"file_search"}`, "tool_choice", ""},
+	{&responses.Codec, &openai.Codec, `"input":[{"role":"user","content":"a"},{"type":"computer_call","id":"c"}]`, "input.1", ""},
+	{&responses.Codec, &openai.Codec, `"input":[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_image","file_id":"file-1"}]}]`, "input.0.content.1", ""},
+	{&responses.Codec, &anthropic.Codec, `"input":[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"hologram"}]}]`, "input.0.content.1", ""},
+	{&responses.Codec, &openai.Codec, `"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":[{"type":"input_image","image_url":"data:image/png;base64,QQ=="}]}]`, "input.1.output.0", "only be text"},
 	{&gemini.Codec, &anthropic.Codec, texted + `{"fileData":{"mimeType":"video/mp4","fileUri":"https://example.com/a"}}]}]`, "contents.0.parts.1", ""},
 }
 
@@ -136,6 +155,8 @@ func TestWhatNoClientCanSeeIsLeftOutWithoutAWord(t *testing.T) {
 		{&openai.Codec, &gemini.Codec, hi + `,"user":"u","metadata":{"a":"b"},"n":1,"logprobs":false,"top_logprobs":0,"parallel_tool_calls":false,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{}}}`},
 		{&anthropic.Codec, &gemini.Codec, hi + `,"max_tokens":9,"cache_control":{"type":"ephemeral"},"thinking":{"type":"adaptive","display":"omitted"}`},
 		{&gemini.Codec, &openai.Codec, hallo + `,"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"serviceTier":"flex","labels":{"a":"b"},"store":false,"cachedContent":"","generationConfig":{"candidateCount":1,"responseModalities":["TEXT"],"audioTimestamp":false,"speechConfig":null,"responseMimeType":"text/plain"}`},
+		{&responses.Codec, &openai.Codec, ask + `,"user":"u","safety_identifier":"s","metadata":{"a":"b"},"store":false,"background":false,"service_tier":"flex","prompt_cache_key":"k","truncation":"disabled","max_tool_calls":3,"stream_options":{"include_obfuscation":false},"include":["reasoning.encrypted_content","web_search_call.results"],"top_logprobs":5,"previous_response_id":null,"conversation":null,"prompt":null,"tools":[],"text":{"format":{"type":"text"},"verbosity":"medium"},"reasoning":{"effort":null,"summary":"auto"}`},
+		{&responses.Codec, &anthropic.Codec, `"input":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"a","annotations":[],"logprobs":[]}]},{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAA"},{"role":"user","content":"b"}]`},
 		{&gemini.Codec, &anthropic.Codec, hallo + `,"tools":[{"functionDeclarations":[{"name":"f","response":{"type":"STRING"}}]}],"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED"}}`},
 	}
 	for _, tt := range tests {
@@ -194,6 +215,32 @@ func TestRequestsThatAreNotAsTheirDialectHasThemAreRefused(t *testing.T) {
 		{&anthropic.Codec, hi + `,"tool_choice":{"type":"some"}`, "tool_choice.type"},
 		{&anthropic.Codec, hi + `,"output_config":{"format":{"type":"json_schema"}}`, "output_config.format.schema"},
 		{&anthropic.Codec, hi + `,"thinking":{"type":"enabled","budget_tokens":"9"}`, "thinking.budget_tokens"},
+		{&responses.Codec, `"model":1,` + ask, "model"},
+		{&responses.Codec, `"input":{}`, "input"},
+		{&responses.Codec, `"input":["a"]`, "input.0"},
+		{&responses.Codec, `"input":[{"content":"a"}]`, "input.0.role"},
+		{&responses.Codec, `"input":[{"role":"robot","content":"a"}]`, "input.0.role"},
+		{&responses.Codec, `"input":[{"role":"user","content":1}]`, "input.0.content"},
+		{&responses.Codec, `"input":[{"type":"function_call","name":"f"}]`, "input.0.call_id"},
+		{&responses.Codec, `"input":[{"type":"function_call","call_id":"c"}]`, "input.0.name"},
+		{&responses.Codec, `"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"[1]"}]`, "input.0.arguments"},
+		{&responses.Codec, `"input":[{"type":"function_call_output","output":"a"}]`, "input.0.call_id"},
+		{&responses.Codec, `"input":[{"type":"item_reference","id":"msg_1"}]`, "input.0"},
+		{&responses.Codec, `"input":[{"id":"msg_1"}]`, "input.0"},
+		{&responses.Codec, ask + `,"previous_response_id":"resp_1"`, "previous_response_id"},
+		{&responses.Codec, ask + `,"conversation":{"id":"conv_1"}`, "conversation"},
+		{&responses.Codec, ask + `,"prompt":{"id":"p"}`, "prompt"},
+		{&responses.Codec, ask + `,"background":true`, "background"},
+		{&responses.Codec, ask + `,"instructions":1`, "instructions"},
+		{&responses.Codec, ask + `,"temperature":"0"`, "temperature"},
+		{&responses.Codec, ask + `,"tools":{}`, "tools"},
+		{&responses.Codec, ask + `,"tools":[{}]`, "tools.0.type"},
+		{&responses.Codec, ask + `,"tools":[{"type":"function"}]`, "tools.0.name"},
+		{&responses.Codec, ask + `,"tool_choice":1`, "tool_choice"},
+		{&responses.Codec, ask + `,"text":"a"`, "text"},
+		{&responses.Codec, ask + `,"text":{"format":{"type":"json_schema","name":"n"}}`, "text.format.schema"},
+		{&responses.Codec, ask + `,"reasoning":"high"`, "reasoning"},
+		{&responses.Codec, ask + `,"include":"a"`, "include"},
 		{&gemini.Codec, `"contents":"a"`, "contents"},
 		{&gemini.Codec, `"contents":["a"]`, "contents.0"},
 		{&gemini.Codec, `"contents":[{"role":"assistant","parts":[]}]`, "contents.0.role"},
