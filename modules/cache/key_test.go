@@ -294,3 +294,22 @@ func TestABodyThatCannotBeComparedHasNoKey(t *testing.T) {
 		t.Error("a body that is too costly to compare has a key")
 	}
 }
+
+// An answer of the Responses API repeats its request's metadata, which nobody else is to read.
+func TestKeysOfResponsesAreOfAllThatTheirAnswersRepeat(t *testing.T) {
+	c := cacheWith(t, `{}`, models)
+	of := func(more string) gateway.AnswerKey {
+		return keyOf(t, c, asking{path: "/v1/responses", body: `{"model":"alias","input":"a","temperature":0` + more + `}`, key: alice})
+	}
+	plain := of("")
+	for _, same := range []string{`,"stream":true`, `,"stream_options":{"include_obfuscation":false}`, `,"prompt_cache_retention":"24h"`} {
+		if of(same) != plain {
+			t.Errorf("%s changes the key", same)
+		}
+	}
+	for _, other := range []string{`,"metadata":{"a":"b"}`, `,"user":"u"`, `,"safety_identifier":"s"`, `,"instructions":"b"`, `,"tools":[]`, `,"unheard_of":1`} {
+		if of(other) == plain {
+			t.Errorf("%s does not change the key", other)
+		}
+	}
+}

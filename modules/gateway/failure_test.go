@@ -226,6 +226,8 @@ func TestSurfacesOfPaths(t *testing.T) {
 	for path, want := range map[string]*Surface{
 		"/v1/chat/completions": ChatCompletions, "/v1/chat/completions/": ChatCompletions, "/v1/embeddings": EmbeddingsCreate,
 		"/v1/models": ModelsList, "/v1/models/": ModelsList, "/v1/models/org/name": ModelsList,
+		"/v1/responses": ResponsesCreate, "/v1/responses/": ResponsesCreate, "/v1/responses/resp_1": ResponsesStored,
+		"/v1/responses/resp_1/cancel": ResponsesStored, "/v1/responsesx": Other,
 		"/v1/messages": MessagesCreate, "/v1/messages/": MessagesCreate, "/v1/messages/count_tokens": MessagesCount,
 		"/v1/messages/batches": otherMessages, "/v1/messagesx": Other,
 		"/v1/analyze": AnalyzePrompt, "/v1/analyze/": AnalyzePrompt, "/v1/analyze/providers": AnalyzeProviders,

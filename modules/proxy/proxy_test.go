@@ -30,8 +30,9 @@ func TestMain(m *testing.M) {
 
 // scripted is a provider that does as its test says.
 type scripted struct {
-	List   []string     `json:"list,omitempty"`
-	Speaks dialect.Name `json:"speaks,omitempty"`
+	List []string     `json:"list,omitempty"`
+	Own  dialect.Name `json:"speaks,omitempty"`
+	Also dialect.Name `json:"also,omitempty"`
 
 	mu   sync.Mutex
 	sent []*gateway.Attempt
@@ -43,10 +44,10 @@ func (*scripted) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "llm_gateway.providers.scripted", New: func() caddy.Module { return new(scripted) }}
 }
 func (p *scripted) Dialect() dialect.Name {
-	if p.Speaks == "" {
+	if p.Own == "" {
 		return dialect.OpenAI
 	}
-	return p.Speaks
+	return p.Own
 }
 func (p *scripted) Serves(model string) bool { return slices.Contains(p.List, model) }
 func (p *scripted) DefaultModel() string     { return p.List[0] }
