@@ -135,6 +135,15 @@ func openAIExchanges(c *contract, spent string) []exchange {
 		{400, "POST", chatPath, c.Key, `{"model":"demo"}`, "", false},
 		{400, "POST", chatPath, c.Key, `{"messages":[]}`, "", false},
 		{400, "POST", chatPath, c.Key, chatBody("demo", `,"stream":1`), "", false},
+		{200, "POST", responsesPath, c.Key, `{"model":"demo","input":[{"role":"user","content":"hello"}],"stream":true}`, "", false},
+		{200, "POST", responsesPath, c.Key, `{"model":"demo","input":"hello","temperature":0,"max_output_tokens":99,"store":false}`, "", false},
+		{200, "POST", responsesPath, c.Key, `{"model":"demo","input":"hello","temperature":0,"max_output_tokens":99,"store":false}`, "", false},
+		{200, "POST", responsesPath, c.Key, `{"model":"up/m","input":"hello","instructions":"Be brief.","background":false}`, "", false},
+		{400, "POST", responsesPath, c.Key, `{"model":"demo"}`, "", true},
+		{400, "POST", responsesPath, c.Key, `{"model":"demo","input":{}}`, "", false},
+		{400, "POST", responsesPath, c.Key, `{"input":"hello"}`, "", false},
+		{400, "POST", responsesPath, c.Key, `{"model":"demo","input":"hello","background":true}`, "", false},
+		{400, "POST", responsesPath, c.Key, `{"model":"demo","previous_response_id":"resp_1"}`, "", true},
 		{200, "POST", "/v1/embeddings", c.Key, `{"model":"demo-embedding","input":"a","encoding_format":"base64"}`, "", false},
 		{200, "POST", "/v1/embeddings", c.Key, `{"model":"demo-embedding","input":[[1,2]],"dimensions":3}`, "", false},
 		{400, "POST", "/v1/embeddings", c.Key, `{"model":"demo-embedding"}`, "", false},
@@ -143,6 +152,7 @@ func openAIExchanges(c *contract, spent string) []exchange {
 		chatPath: func(model, text string) string {
 			return fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":%q}]}`, model, text)
 		},
+		responsesPath: func(model, text string) string { return fmt.Sprintf(`{"model":%q,"input":%q}`, model, text) },
 		"/v1/embeddings": func(model, text string) string {
 			if model == "demo" {
 				model = "demo-embedding"
@@ -176,7 +186,10 @@ func openAIExchanges(c *contract, spent string) []exchange {
 	return es
 }
 
-const messagesPath = "/v1/messages"
+const (
+	responsesPath = "/v1/responses"
+	messagesPath  = "/v1/messages"
+)
 
 // messageBody asks a model in Anthropic's dialect.
 func messageBody(model, text, members string) string {

@@ -19,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -195,6 +196,12 @@ func (c *contract) holdContent(t *testing.T, e exchange, path, body string) {
 	for data := range strings.SplitSeq(body, "data: ") {
 		if data = strings.TrimSpace(data); path == chatPath && strings.Contains(e.body, `"stream":true`) && data != "" && data != "[DONE]" {
 			c.fits(t, "ChatCompletionChunk", data)
+		}
+		if data, _, _ = strings.Cut(data, "\n"); path == responsesPath && strings.Contains(e.body, `"stream":true`) && strings.HasPrefix(data, "{") {
+			c.fits(t, "ResponseEvent", data)
+			if response := gjson.Get(data, "response"); gjson.Get(data, "type").Str == "response.completed" {
+				c.fits(t, "Response", response.Raw)
+			}
 		}
 	}
 	if path == "/v1/analyze/" && !strings.Contains(e.body, "schema_definition") {
