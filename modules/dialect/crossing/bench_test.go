@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 	"github.com/caddy-llm/caddy-llm/modules/sse"
 )
 
@@ -19,7 +21,9 @@ var sizes = []struct {
 	size int
 }{{"1kB", 1 << 10}, {"100kB", 100 << 10}, {"5MB", 5 << 20}}
 
-var benchPairs = []struct{ from, to *dialect.Codec }{
+type benchPair struct{ from, to *dialect.Codec }
+
+var benchPairs = []benchPair{
 	{&openai.Codec, &anthropic.Codec}, {&anthropic.Codec, &openai.Codec}, {&openai.Codec, &gemini.Codec}, {&gemini.Codec, &openai.Codec},
 }
 
@@ -34,12 +38,16 @@ func BenchmarkRequest(b *testing.B) {
 			return `{"model":"m","system":"Be brief.","messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` +
 				strings.Repeat("QUJD", size/4) + `"}}]}],"temperature":0.5,"max_tokens":100}`
 		},
+		dialect.Responses: func(size int) string {
+			return `{"model":"m","instructions":"Be brief.","input":[{"role":"user","content":[{"type":"input_text","text":"What is this?"},{"type":"input_image","image_url":"data:image/png;base64,` +
+				strings.Repeat("QUJD", size/4) + `"}]}],"temperature":0.5,"max_output_tokens":100}`
+		},
 		dialect.Gemini: func(size int) string {
 			return `{"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"What is this?"},{"inlineData":{"mimeType":"image/png","data":"` +
 				strings.Repeat("QUJD", size/4) + `"}}]}],"generationConfig":{"temperature":0.5,"maxOutputTokens":100}}`
 		},
 	}
-	for _, pair := range benchPairs {
+	for _, pair := range append(slices.Clip(benchPairs), benchPair{&responses.Codec, &anthropic.Codec}) {
 		name := fmt.Sprintf("%s-%s", pair.from.Name, pair.to.Name)
 		for _, s := range sizes {
 			b.Run(name+"/"+s.name, func(b *testing.B) {
@@ -94,7 +102,7 @@ func BenchmarkAnswer(b *testing.B) {
 
 // BenchmarkFragment translates one fragment of a stream.
 func BenchmarkFragment(b *testing.B) {
-	for _, pair := range benchPairs {
+	for _, pair := range append(slices.Clip(benchPairs), benchPair{&anthropic.Codec, &responses.Codec}) {
 		b.Run(fmt.Sprintf("%s-%s", pair.from.Name, pair.to.Name), func(b *testing.B) {
 			stream, err := os.ReadFile("testdata/" + string(pair.from.Name) + "/text.stream.sse")
 			if err != nil {
