@@ -66,7 +66,7 @@ func TestAStreamIsTranslatedAndKeptWhole(t *testing.T) {
 	up, _ := p.app.Upstream("c")
 	up.Provider.(*scripted).send = replying(func() *gateway.Reply { return &gateway.Reply{Stream: &typedEvents{events{data: messageEvents}}} })
 	var kept *gateway.Answer
-	w, call := ask(t, p, "/v1/responses", `{"model":"z","input":"ping","stream":true}`, func(c *gateway.Call) {
+	w, call := ask(t, p, "/v1/responses", `{"model":"z","input":"ping","stream":true,"metadata":{"a":"b"}}`, func(c *gateway.Call) {
 		c.Record = recorder(func(answer *gateway.Answer) { kept = answer })
 	})
 	text, last := "", ""
@@ -76,7 +76,8 @@ func TestAStreamIsTranslatedAndKeptWhole(t *testing.T) {
 			last = data
 		}
 	}
-	if text != "pong" || gjson.Get(last, "type").Str != "response.completed" || gjson.Get(last, "response.usage.total_tokens").Int() != 5 || call.Usage.Total() != 5 || call.Err != nil {
+	if text != "pong" || gjson.Get(last, "type").Str != "response.completed" || gjson.Get(last, "response.usage.total_tokens").Int() != 5 ||
+		gjson.Get(last, "response.metadata.a").Str != "b" || call.Usage.Total() != 5 || call.Err != nil {
 		t.Errorf("answered is %s, %+v", w.Body, call)
 	}
 	if kept == nil || string(kept.Body) != gjson.Get(last, "response").Raw {

@@ -152,3 +152,30 @@ func TestAnAnswerRepeatsItsRequest(t *testing.T) {
 		t.Errorf("%s tells more", body)
 	}
 }
+
+// Whatever a provider answers, what is kept of it is replayed in events that fold to the same answer.
+func FuzzReplay(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte(`{"status":"incomplete","output":[{"type":"reasoning","id":1,"summary":[{"text":"a"},1],"content":[]},{"type":"function_call","arguments":"{\"a\":1}"},{"type":"message","content":[null,{"type":"refusal","refusal":"no"},{"type":"output_text","text":7,"annotations":{}}]},[],"a"]}`))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		fold := NewFold(1 << 20)
+		err := Replay(answer, func(event []byte) bool {
+			data := dataOf(string(event))
+			if fault := dialect.Check(data); fault != nil || bytes.ContainsAny(data, "\r\n") {
+				t.Fatalf("%q becomes %q: %v", answer, event, fault)
+			}
+			fold.Add(data) //nolint:errcheck // the answer tells
+			return true
+		})
+		if (err == nil) != (Complete(answer) == nil) {
+			t.Fatalf("%q: %v", answer, err)
+		}
+		if err != nil || len(answer) > 1<<20 {
+			return
+		}
+		oneLine(answer)
+		if got, err := fold.Answer(); err != nil || !bytes.Equal(got, bytes.TrimSpace(answer)) {
+			t.Errorf("%q becomes %q, %v", answer, got, err)
+		}
+	})
+}
