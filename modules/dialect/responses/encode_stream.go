@@ -16,9 +16,9 @@ type Encoder struct {
 	output   []byte // its items so far
 	scratch  []byte
 
-	parts []dialect.Part // of the item at hand: the contents of a message, or the one that is no message
-	// open says that the last of them has not ended, item that there is an item.
-	open, inItem bool
+	parts  []dialect.Part // of the item at hand: the contents of a message, or the one that is no message
+	inItem bool           // there is an item at hand
+	open   bool           // its last part has not ended
 
 	finish   dialect.Finish
 	usage    dialect.Usage
