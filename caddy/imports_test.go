@@ -32,10 +32,11 @@ func mayImport(name string) []string {
 		return vocabulary
 	case name == "modules/stores/sqlite", name == "modules/stores/postgres": // they keep the same tables
 		return append(vocabulary, "modules/gateway", "modules/stores/sqlrow")
-	case name == "modules/providers/openai", name == "modules/providers/anthropic", name == "modules/providers/generative": // they are asked over HTTP
+	case dir == "modules/providers/exchange", name == "modules/providers/generative":
 		return append(vocabulary, "modules/gateway", "modules/providers/exchange")
-	case name == "modules/providers/gemini": // Google's models are at other addresses too
-		return append(vocabulary, "modules/gateway", "modules/providers/exchange", "modules/providers/generative")
+	case name == "modules/providers/openai", name == "modules/providers/anthropic", name == "modules/providers/gemini",
+		name == "modules/providers/azure", name == "modules/providers/bedrock", name == "modules/providers/vertex": // they are asked over HTTP
+		return append(vocabulary, "modules/gateway", "modules/providers/exchange", "modules/providers/exchange/*", "modules/providers/generative")
 	case dir == "modules", dir == "modules/providers", dir == "modules/stores":
 		return append(vocabulary, "modules/gateway")
 	}

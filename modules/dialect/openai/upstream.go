@@ -15,7 +15,7 @@ import (
 //
 // A client gets to see what it can act on: a refusal of its own request, in the provider's words. A refusal of
 // the gateway's credential becomes a 502 that tells nothing of it, and so does a body that is not JSON, such
-// as a proxy's HTML page.
+// as a proxy's HTML page. Azure has deployments in the place of models.
 func ParseError(status int, header func(name string) string, body []byte) *dialect.Error {
 	e := &dialect.Error{Kind: dialect.UpstreamFailed, RetryAfter: dialect.RetryAfter(header)}
 	e.Retryable = dialect.RetryableStatus(status)
@@ -37,7 +37,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 		e.Message = fmt.Sprintf("the provider answered with status %d", status)
 	}
 	switch {
-	case status == http.StatusNotFound && (said.code == "model_not_found" || said.code == "" && strings.Contains(strings.ToLower(said.message), "model")):
+	case status == http.StatusNotFound && (said.code == "model_not_found" || said.code == "DeploymentNotFound" || said.code == "" && strings.Contains(strings.ToLower(said.message), "model")):
 		e.Kind, e.Status = dialect.ModelNotFound, status
 	case status == http.StatusNotFound:
 		e.Kind, e.Status = dialect.NotFound, status

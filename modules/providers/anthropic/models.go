@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/anthropicapi"
 )
 
 // Models lists the configured models, else those that the server names. All of Anthropic's can chat, and the newest come first.
@@ -18,7 +19,7 @@ func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) 
 		}
 		return models, nil
 	}
-	body, err := p.client.List(ctx, "/v1/models", "limit=1000", &format) // the most that the server gives at once
+	body, err := p.client.List(ctx, "/v1/models", "limit=1000", &anthropicapi.Format) // the most that the server gives at once
 	if err != nil {
 		return nil, err
 	}

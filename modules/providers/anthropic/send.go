@@ -4,27 +4,15 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	wire "github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/anthropicapi"
 )
 
 var paths = map[dialect.Operation]string{
 	dialect.Chat:        "/v1/messages",
 	dialect.CountTokens: "/v1/messages/count_tokens",
-}
-
-// format is how the API answers.
-var format = exchange.Format{
-	ParseError: func(status int, header func(string) string, body []byte) error {
-		return wire.ParseError(status, header, body)
-	},
-	IsError: func(body []byte) bool { return gjson.GetBytes(body, "type").Str == "error" },
-	UsageOf: wire.UsageOf,
-	Reader:  func(header func(string) string) exchange.Reader { return &reader{header: header} },
 }
 
 // Send makes one attempt. The body differs from the client's in the model only.
@@ -34,7 +22,7 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 		return nil, dialect.Errorf(dialect.InvalidRequest, "Anthropic's API has no operation %q; ask a model of another provider", attempt.Operation)
 	}
 	body := attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
-	return p.client.Send(ctx, path, body, attempt, &format)
+	return p.client.Send(ctx, path, body, attempt, &anthropicapi.Format)
 }
 
 // sign adds the credential, and says which version of the API is meant where the client did not.

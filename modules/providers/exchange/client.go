@@ -38,6 +38,9 @@ type Client struct {
 	Key Credential
 	// Sign adds the headers that every request needs. The secret is empty where the API takes none.
 	Sign func(r *http.Request, secret string)
+	// Authorize, where set, stands in place of Key and Sign, for a credential that is no text of the config: a signature of the
+	// request, or a token that somebody has to be asked for. The error is a *dialect.Error, or the context's.
+	Authorize func(r *http.Request) error
 	// FirstToken bounds the wait for the first event of a stream, and for a whole answer's head; Idle that between two
 	// events, and between two reads of a whole answer.
 	FirstToken, Idle time.Duration
@@ -90,15 +93,29 @@ func (c *Client) post(ctx context.Context, ref string, body []byte, attempt *gat
 
 // roundTrip adds the credential and sends. It follows no redirect, so only configured hosts are ever dialled.
 func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
-	secret, err := c.Key.Read()
-	if err != nil {
-		return nil, &dialect.Error{Kind: dialect.UpstreamAuth, Message: "the gateway's credential for the provider cannot be read", Cause: errors.New("reading api_key")}
-	}
-	c.Sign(req, secret)
 	req.Header["User-Agent"] = []string{"caddy-llm"}
+	if err := c.authorize(req); err != nil {
+		return nil, err
+	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, transportError(req.Context(), err)
 	}
 	return resp, nil
+}
+
+func (c *Client) authorize(req *http.Request) error {
+	if c.Authorize != nil {
+		err := c.Authorize(req)
+		if ctx := req.Context(); err != nil && ctx.Err() != nil {
+			return transportError(ctx, err) // what ended the wait for a credential is a timeout of ours, or the client
+		}
+		return err
+	}
+	secret, err := c.Key.Read()
+	if err != nil {
+		return &dialect.Error{Kind: dialect.UpstreamAuth, Message: "the gateway's credential for the provider cannot be read", Cause: errors.New("reading api_key")}
+	}
+	c.Sign(req, secret)
+	return nil
 }

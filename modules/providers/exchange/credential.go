@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,8 @@ const rereadAfter = 10 * time.Second
 // Credential is a secret behind a placeholder. Only the placeholder is ever part of the config.
 type Credential struct {
 	Placeholder string
+	// Option is what the config calls it. Default: api_key.
+	Option string
 
 	current atomic.Pointer[reading]
 }
@@ -31,7 +34,8 @@ func (c *Credential) Check() error {
 		return nil
 	}
 	if secret, err := c.Read(); err != nil || secret == "" {
-		return fmt.Errorf("api_key: %s is empty; set it, or leave api_key out if the server takes none", c.Placeholder)
+		option := cmp.Or(c.Option, "api_key")
+		return fmt.Errorf("%s: %s is empty; set it, or leave %s out if the server takes none", option, c.Placeholder, option)
 	}
 	return nil
 }

@@ -13,11 +13,14 @@ import (
 // transportError tells a timeout of ours, a client who left and a broken connection apart.
 func transportError(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
+	var told *dialect.Error
 	switch {
 	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
 		return &dialect.Error{Kind: dialect.Timeout, Message: "the provider " + cause.Error(), Retryable: errors.Is(cause, errFirstToken), Cause: cause}
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &told): // who unwrapped the answer knows more
+		return told
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {

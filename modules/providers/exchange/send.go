@@ -19,6 +19,8 @@ type Format struct {
 	IsError func(body []byte) bool
 	// UsageOf reads what a whole answer used.
 	UsageOf func(answer []byte) (dialect.Usage, bool)
+	// Unwrap, where set, turns an answer that a cloud has wrapped in a framing of its own into the API's own events, in place.
+	Unwrap func(answer *http.Response)
 	// Reader makes a reader of one stream's events.
 	Reader func(header func(name string) string) Reader
 }
@@ -49,6 +51,9 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		defer resp.Body.Close()
 		refusal, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what could be read is judged
 		return nil, format.ParseError(resp.StatusCode, resp.Header.Get, refusal)
+	}
+	if format.Unwrap != nil {
+		format.Unwrap(resp)
 	}
 	if attempt.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		s, err := openStream(ctx, w, resp, format.Reader(resp.Header.Get))

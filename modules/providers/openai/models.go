@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/openaiapi"
 )
 
 // Models lists the configured models, else those that the server names, those that can chat first.
@@ -19,7 +20,7 @@ func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) 
 		}
 		return models, nil
 	}
-	body, err := p.client.List(ctx, "/models", "", format(false))
+	body, err := p.api.List(ctx, "/models", "", &openaiapi.Format)
 	if err != nil {
 		return nil, err
 	}

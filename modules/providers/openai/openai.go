@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,6 +13,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/openaiapi"
 )
 
 func init() { caddy.RegisterModule(new(Provider)) }
@@ -55,9 +55,7 @@ type Provider struct {
 	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
-	client exchange.Client
-	// plain is set once the server has refused stream_options.
-	plain atomic.Bool
+	api openaiapi.Sender
 }
 
 // CaddyModule returns the Caddy module information.
@@ -80,7 +78,7 @@ func (p *Provider) Provision(caddy.Context) error {
 			p.APIKey = openAIKey
 		}
 	}
-	if err := p.client.Set(p.BaseURLs, openAIBase); err != nil {
+	if err := p.api.Set(p.BaseURLs, openAIBase); err != nil {
 		return err
 	}
 	if p.Default == "" && slices.Contains(p.BaseURLs, openAIBase) {
@@ -99,15 +97,15 @@ func (p *Provider) Provision(caddy.Context) error {
 	exchange.Default(&p.ConnectTimeout, exchange.DefaultConnectTimeout)
 	exchange.Default(&p.FirstTokenTimeout, exchange.DefaultFirstTokenTimeout)
 	exchange.Default(&p.IdleTimeout, exchange.DefaultIdleTimeout)
-	p.client.Key.Placeholder, p.client.Sign = p.APIKey, sign
-	p.client.FirstToken, p.client.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
-	p.client.Open(time.Duration(p.ConnectTimeout))
+	p.api.Key.Placeholder, p.api.Sign = p.APIKey, sign
+	p.api.FirstToken, p.api.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
+	p.api.Open(time.Duration(p.ConnectTimeout))
 	return nil
 }
 
 // Validate refuses a missing credential and unknown words.
 func (p *Provider) Validate() error {
-	if err := p.client.Key.Check(); err != nil {
+	if err := p.api.Key.Check(); err != nil {
 		return err
 	}
 	switch p.Schema {
@@ -123,7 +121,7 @@ func (p *Provider) Validate() error {
 
 // Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
 func (p *Provider) Cleanup() error {
-	p.client.Close()
+	p.api.Close()
 	return nil
 }
 

@@ -140,13 +140,22 @@ func TestAServerThatRefusesStreamOptionsIsAskedWithout(t *testing.T) {
 		})
 	}
 	t.Run("unless it refuses the call anyway", func(t *testing.T) {
-		srv := serve(t, says(400, "application/json", `{"error":{"message":"stream_options and everything else is wrong"}}`))
+		asked := make(chan bool, 4)
+		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			asked <- strings.Contains(string(body), "stream_options")
+			says(400, "application/json", `{"error":{"message":"stream_options and everything else is wrong"}}`)(w, r)
+		})
 		p := newProvider(t, srv.URL, nil)
-		if e := failure(t, p, ask(true)); e.Kind != dialect.InvalidRequest {
-			t.Errorf("the kind is %s", e.Kind)
+		for range 2 {
+			if e := failure(t, p, ask(true)); e.Kind != dialect.InvalidRequest {
+				t.Errorf("the kind is %s", e.Kind)
+			}
 		}
-		if p.plain.Load() {
-			t.Error("the server counts as one that does not tell usage")
+		for i, want := range []bool{true, false, true, false} {
+			if got := <-asked; got != want {
+				t.Errorf("call %d asked for usage: %t", i, got)
+			}
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package anthropic
+package anthropicapi
 
 import (
 	"github.com/tidwall/gjson"
