@@ -11,6 +11,7 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/health"
 	_ "github.com/caddy-llm/caddy-llm/modules/keys"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/anthropic"
+	_ "github.com/caddy-llm/caddy-llm/modules/providers/azure"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/demo"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/gemini"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/openai"
