@@ -12,6 +12,7 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/keys"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/anthropic"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/azure"
+	_ "github.com/caddy-llm/caddy-llm/modules/providers/bedrock"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/demo"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/gemini"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/openai"
