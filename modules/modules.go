@@ -16,6 +16,7 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/demo"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/gemini"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/openai"
+	_ "github.com/caddy-llm/caddy-llm/modules/providers/vertex"
 	_ "github.com/caddy-llm/caddy-llm/modules/proxy"
 	_ "github.com/caddy-llm/caddy-llm/modules/ratelimit"
 	_ "github.com/caddy-llm/caddy-llm/modules/stores/memory"

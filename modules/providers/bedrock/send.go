@@ -18,7 +18,7 @@ import (
 )
 
 // version is Bedrock's name for the version of Anthropic's API, in the place of a header.
-const version = `"bedrock-2023-05-31"`
+const version = "bedrock-2023-05-31"
 
 // format is how Bedrock answers: as Anthropic's API does, with failures and a framing of its own.
 var format = exchange.Format{
@@ -50,20 +50,12 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 // body is the client's, as Bedrock has it.
 func body(attempt *gateway.Attempt, more ...dialect.Edit) []byte {
 	edits := append([]dialect.Edit{{Name: "model"}, {Name: "stream"}}, more...)
-	hasVersion, hasBeta := false, false
-	for name := range dialect.Members(attempt.Body) {
-		hasVersion = hasVersion || string(name) == "anthropic_version"
-		hasBeta = hasBeta || string(name) == "anthropic_beta"
-	}
-	if !hasVersion {
-		edits = append(edits, dialect.Edit{Name: "anthropic_version", Value: []byte(version)})
-	}
-	if !hasBeta {
+	if !gjson.GetBytes(attempt.Body, "anthropic_beta").Exists() {
 		if list := betas(attempt.Header["Anthropic-Beta"]); list != nil {
 			edits = append(edits, dialect.Edit{Name: "anthropic_beta", Value: list})
 		}
 	}
-	return dialect.Splice(make([]byte, 0, len(attempt.Body)+96), attempt.Body, edits...)
+	return anthropicapi.Versioned(attempt, version, edits...)
 }
 
 // betas writes the values of a header as an array; nil where there are none.

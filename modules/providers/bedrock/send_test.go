@@ -37,7 +37,7 @@ func TestTheBodyIsTheClientsAsBedrockHasIt(t *testing.T) {
 	p := newProvider(t, base, nil)
 	for _, tt := range []struct{ name, body, want, beta string }{
 		{"bare", `{ "model":"x","max_tokens":9, "odd":[1e999] }`, `{ "max_tokens":9, "odd":[1e999],"anthropic_version":"bedrock-2023-05-31" }`, ""},
-		{"betas of headers", `{"max_tokens":9,"model":"x","stream":false}`, `{"max_tokens":9,"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["a","b\"","c"]}`, "a, b\",;c"},
+		{"betas of headers", `{"max_tokens":9,"model":"x","stream":false}`, `{"max_tokens":9,"anthropic_beta":["a","b\"","c"],"anthropic_version":"bedrock-2023-05-31"}`, "a, b\",;c"},
 		{"all of its own", `{"max_tokens":9,"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["z"]}`, `{"max_tokens":9,"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["z"]}`, "a"},
 	} {
 		a := ask(false)

@@ -1,0 +1,62 @@
+package vertex
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// UnmarshalCaddyfile sets up the provider from Caddyfile tokens. Syntax:
+//
+//	provider <name> vertex {
+//		publisher           google|anthropic
+//		project             <id>
+//		location            <location>
+//		credentials_file    <path>
+//		base_url            <url>...
+//		models              <model>...
+//		default_model       <model>
+//		connect_timeout     <duration>
+//		first_token_timeout <duration>
+//		idle_timeout        <duration>
+//	}
+func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch d.Val() {
+		case "publisher":
+			err = gateway.OneArg(d, &p.Publisher)
+		case "project":
+			err = gateway.OneArg(d, &p.Project)
+		case "location":
+			err = gateway.OneArg(d, &p.Location)
+		case "credentials_file":
+			err = gateway.OneArg(d, &p.CredentialsFile)
+		case "base_url":
+			err = gateway.ListArgs(d, &p.BaseURLs)
+		case "models":
+			err = gateway.ListArgs(d, &p.Names)
+		case "default_model":
+			err = gateway.OneArg(d, &p.Default)
+		case "connect_timeout":
+			err = gateway.DurationArg(d, &p.ConnectTimeout)
+		case "first_token_timeout":
+			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
+		case "idle_timeout":
+			err = gateway.DurationArg(d, &p.IdleTimeout)
+		default:
+			err = d.Errf("unrecognized subdirective %q of a vertex provider", d.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Provider)(nil)
