@@ -122,6 +122,7 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	}
 	switch {
 	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.OpenAI:
+		c.takeDeployment(r.URL.Path)
 		return c.peekOpenAI()
 	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Anthropic:
 		return c.peekAnthropic()

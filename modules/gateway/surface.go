@@ -84,6 +84,8 @@ func SurfaceOf(path string) *Surface {
 	switch {
 	case strings.HasPrefix(path, "/v1/models/"):
 		return ModelsList
+	case strings.HasPrefix(path, azurePrefix):
+		return azureSurface(path)
 	case path == "/v1/api-keys" || strings.HasPrefix(path, "/v1/api-keys/"):
 		return KeysAdmin
 	case path == "/v1/teams" || strings.HasPrefix(path, "/v1/teams/"):
