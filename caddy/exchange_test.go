@@ -124,6 +124,22 @@ func analyzeExchanges(c *contract, spent string) []exchange {
 	}
 }
 
+func azureExchanges(c *contract) []exchange {
+	const chat, vectors = "/openai/deployments/demo/chat/completions", "/openai/deployments/demo-embedding/embeddings"
+	message, key := `{"messages":[{"role":"user","content":"hello"}]}`, "Api-Key: "+c.Key
+	return []exchange{
+		{200, "POST", chat + "?api-version=2024-10-21", "", message, key, false},
+		{200, "POST", chat, "", `{"stream":true,` + message[1:], key, false},
+		{400, "POST", chat, "", `{}`, key, false},
+		{401, "POST", chat, "", message, "", false},
+		{404, "POST", "/openai/deployments/nope/chat/completions", "", message, key, true},
+		{200, "POST", vectors + "?api-version=2024-10-21", "", `{"input":["a"]}`, key, false},
+		{400, "POST", vectors, "", `{}`, key, false},
+		{401, "POST", vectors, "", `{"input":["a"]}`, "", false},
+		{404, "POST", "/openai/deployments/nope/embeddings", "", `{"input":["a"]}`, key, true},
+	}
+}
+
 func openAIExchanges(c *contract, spent string) []exchange {
 	barred := c.newKey(map[string]any{"allowed_models": []string{"other"}, "limits": []string{"1000tokens/1m", "1concurrent"}})
 	es := []exchange{

@@ -244,7 +244,7 @@ func TestOpenAPIDescribesTheGateway(t *testing.T) {
 	spent := c.newKey(map[string]any{"limits": []string{"1/1h", "100000tokens/1h", "2concurrent"}})
 	c.do("GET", "/v1/models", spent, "")
 
-	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), anthropicExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
+	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), azureExchanges(c), anthropicExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
 		c.hold(t, e)
 	}
 	holdKeys(t, c)
