@@ -11,8 +11,9 @@ import (
 const (
 	// fetchTimeout bounds one fetch of what has expired or will soon.
 	fetchTimeout = 15 * time.Second
-	// fetchPause is how long a fetch that failed is not tried again while what there is still holds.
-	fetchPause = 5 * time.Second
+	// fetchPause is how long after a fetch none is begun while what there is still holds: whoever gives it may fail, or give what
+	// ends soon.
+	fetchPause = 15 * time.Second
 )
 
 var errExpired = errors.New("what was fetched has expired already; look at this machine's clock")
@@ -29,7 +30,7 @@ type Fresh[T any] struct {
 
 	mu     sync.Mutex
 	flight *flight   // the fetch in progress
-	pause  time.Time // until when none is begun that is not needed
+	pause  time.Time // until when none is begun that is not needed yet
 }
 
 type fresh[T any] struct {
@@ -80,7 +81,7 @@ func (f *Fresh[T]) Close() {
 	}
 }
 
-// fetch joins the fetch in progress or begins one. One that is not needed yet is not begun right after one that failed.
+// fetch joins the fetch in progress or begins one. One that is not needed yet is not begun right after another.
 func (f *Fresh[T]) fetch(now time.Time, needed bool) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,9 +102,8 @@ func (f *Fresh[T]) fetch(now time.Time, needed bool) *flight {
 		defer f.mu.Unlock()
 		if flight.err = err; err == nil {
 			f.current.Store(&fresh[T]{value, ends})
-		} else {
-			f.pause = time.Now().Add(fetchPause)
 		}
+		f.pause = time.Now().Add(fetchPause)
 		f.flight = nil
 		close(flight.done)
 	}()

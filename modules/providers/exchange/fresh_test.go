@@ -55,7 +55,7 @@ func TestWhatHoldsIsThereAtOnceAndTheNextIsFetchedBeforeItsEnd(t *testing.T) {
 		for _, step := range []struct {
 			after time.Duration
 			want  int
-		}{{7 * time.Minute, 1}, {90 * time.Second, 1}, {2 * time.Second, 2}, {time.Minute, 2}, {8*time.Minute + 30*time.Second, 2}, {time.Second, 3}} {
+		}{{7 * time.Minute, 1}, {90 * time.Second, 1}, {2 * time.Second, 2}, {time.Minute, 2}, {8*time.Minute + 30*time.Second, 2}, {2 * time.Second, 3}} {
 			time.Sleep(step.after) // of the bubble's clock
 			if n, waited := get(t, f); n != step.want || waited != 0 {
 				t.Errorf("%s later it is %d after %s, want %d", step.after, n, waited, step.want)
@@ -82,7 +82,7 @@ func TestAFetchThatFailsLeavesWhatHolds(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if s.asked < 5 || s.asked > 15 {
+		if s.asked < 4 || s.asked > 6 {
 			t.Errorf("asked was %d times in a minute", s.asked)
 		}
 		time.Sleep(time.Minute)
@@ -92,6 +92,21 @@ func TestAFetchThatFailsLeavesWhatHolds(t *testing.T) {
 		s.err = nil
 		if n, _ := get(t, f); n != s.asked {
 			t.Errorf("it is %d", n)
+		}
+	})
+}
+
+func TestWhatAlwaysEndsSoonIsNotFetchedWithEachCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(source)
+		f := s.fresh()
+		f.Ahead = time.Hour
+		for range 60 {
+			get(t, f)
+			time.Sleep(time.Second)
+		}
+		if s.asked < 4 || s.asked > 6 {
+			t.Errorf("asked was %d times in a minute", s.asked)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,50 +45,62 @@ const (
 // google gives tokens to a service account, and models to those who have one.
 type google struct {
 	file   string // with the account's key
+	issuer string // the address of who gives tokens
 	models string // the service's address
 
-	tokens   atomic.Int32 // how many were given
-	lifetime time.Duration
-	asked    chan asked // what the models are asked, where not nil
+	tokens atomic.Int32 // how many were given
+	asked  chan asked   // what the models are asked, where not nil
 }
 
 // asked is a request for a model.
 type asked struct{ path, query, body string }
 
-// newGoogle sets up an account with a key of its own, and both services.
-func newGoogle(t testing.TB) *google {
-	t.Helper()
-	g := &google{lifetime: time.Hour}
+// accountKey is the account's; making one takes a while.
+var accountKey = sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
+	return key
+}
+
+// newGoogle sets up an account, and both services.
+func newGoogle(t testing.TB) *google {
+	t.Helper()
+	g := &google{file: filepath.Join(t.TempDir(), "account.json")}
+	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := verify(r, &accountKey().PublicKey, g.issuer); err != nil {
+			says(400, "application/json", fmt.Sprintf(`{"error":"invalid_grant","error_description":%q}`, err))(w, r)
+			return
+		}
+		says(200, "application/json", fmt.Sprintf(`{"access_token":"%s-%d","token_type":"Bearer","expires_in":3599}`, canary, g.tokens.Add(1)))(w, r)
+	}))
+	t.Cleanup(tokens.Close)
+	g.issuer = tokens.URL
+	g.writeFile(t, accountKey())
+	g.models = g.serve(t, g.answer)
+	return g
+}
+
+// writeFile writes the account's file with a key in it.
+func (g *google) writeFile(t testing.TB, key *rsa.PrivateKey) {
+	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tokens *httptest.Server
-	tokens = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := verify(r, &key.PublicKey, tokens.URL); err != nil {
-			says(400, "application/json", fmt.Sprintf(`{"error":"invalid_grant","error_description":%q}`, err))(w, r)
-			return
-		}
-		says(200, "application/json", fmt.Sprintf(`{"access_token":"%s-%d","token_type":"Bearer","expires_in":%d}`, canary, g.tokens.Add(1), int(g.lifetime.Seconds())))(w, r)
-	}))
-	t.Cleanup(tokens.Close)
 	text, err := json.Marshal(map[string]string{
-		"type": "service_account", "project_id": "my-project", "private_key_id": "k1", "client_email": account, "token_uri": tokens.URL,
+		"type": "service_account", "project_id": "my-project", "private_key_id": "k1", "client_email": account, "token_uri": g.issuer,
 		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 	})
+	if err == nil {
+		err = os.WriteFile(g.file, text, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.file = filepath.Join(t.TempDir(), "account.json")
-	if err := os.WriteFile(g.file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.models = g.serve(t, g.answer)
-	return g
 }
 
 // verify checks the assertion with which a service account asks for a token (RFC 7523).
