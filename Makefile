@@ -6,7 +6,7 @@ export GATEWAY_DATA
 LDFLAGS = -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(shell ./scripts/version.sh)
 SOURCES = $(shell find caddy modules -name '*.go' -not -name '*_test.go') $(shell find modules -name '*.sql') go.mod go.sum
 
-.PHONY: help run build test unit race valkey sdk dashboards e2e-llm load-test faults fuzz bench lint cover image env compose-test clean
+.PHONY: help run build test unit race valkey sdk dashboards e2e-llm load-test faults fuzz bench bench-peers bench-scale bench-go lint cover image env compose-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,8 +51,25 @@ FUZZTIME ?= 10s
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	./scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## the Go benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./modules/...
+bin/bench: $(shell find bench -name '*.go' -not -name '*_test.go' -not -path 'bench/stock/*') go.mod go.sum
+	go build -o bin/bench ./bench
+
+ROUNDS ?= 5
+SECONDS ?= 3
+BENCH = bin/bench $(1) -rounds $(ROUNDS) -seconds $(SECONDS) $(FLAGS)
+
+bench: bin/bench ## the gateway's cost beside stock Caddy: ROUNDS=5 SECONDS=3, FLAGS=--help for more
+	$(call BENCH,run)
+
+bench-peers: bin/bench ## the gateway's cost beside other gateways
+	$(call BENCH,peers)
+
+bench-scale: bin/bench ## how the gateway's cost grows with keys, limits, bodies, answers and streams
+	$(call BENCH,scale)
+
+BENCHCOUNT ?= 1
+bench-go: ## the Go benchmarks, with allocations: BENCHCOUNT=1
+	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./modules/...
 
 lint: ## gofmt, go vet, golangci-lint, actionlint and, where it is installed, shellcheck
 	./scripts/lint.sh

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 step() { printf '== %s\n' "$*"; }
 
 step 'gofmt'
-unformatted=$(gofmt -l caddy modules)
+unformatted=$(gofmt -l bench caddy modules)
 [ -z "$unformatted" ] || { printf 'run gofmt -w on:\n%s\n' "$unformatted"; exit 1; }
 
 step 'go vet'

@@ -36,7 +36,7 @@ postgres() { command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb /opt/ho
 
 step 'gofmt, go vet'
 export CGO_ENABLED=1
-unformatted=$(gofmt -l caddy modules)
+unformatted=$(gofmt -l bench caddy modules)
 [ -z "$unformatted" ] || { echo "run gofmt -w on:" $unformatted; exit 1; }
 go vet -race ./... # as the tests are built, so that nothing is compiled twice
 
