@@ -99,3 +99,18 @@ type Stream interface {
 	Err() error
 	io.Closer
 }
+
+// WaitingStream is implemented by streams that tell when they are about to wait, so that events which came together can leave
+// together.
+type WaitingStream interface {
+	Stream
+	// OnWait has f called before each wait for more than has come, within Next. It says whether f will be: a stream that stands
+	// before another tells what that one does.
+	OnWait(f func()) bool
+}
+
+// OnWait is a stream's OnWait; false where it has none.
+func OnWait(s Stream, f func()) bool {
+	waiting, ok := s.(WaitingStream)
+	return ok && waiting.OnWait(f)
+}

@@ -84,8 +84,16 @@ func (l *relay) run() error {
 	if l.call.Record != nil {
 		l.fold = l.call.Codec().NewFold(maxFold)
 	}
-	flush := http.NewResponseController(l.w)
-	for l.stream.Next() {
+	out := http.NewResponseController(l.w)
+	var flushing error
+	flush := func() {
+		if l.begun && flushing == nil {
+			flushing = out.Flush()
+		}
+	}
+	// Events that came together leave together: what has left costs the client a wait no longer than if each had left alone.
+	waits := gateway.OnWait(l.stream, flush)
+	for l.stream.Next() && flushing == nil {
 		if !l.begun {
 			l.begun = true
 			l.call.FirstToken = time.Since(l.call.Started)
@@ -97,9 +105,12 @@ func (l *relay) run() error {
 		if err := l.write(); err != nil {
 			return errors.Join(context.Canceled, err)
 		}
-		if err := flush.Flush(); err != nil {
-			return errors.Join(context.Canceled, err)
+		if !waits {
+			flush()
 		}
+	}
+	if flushing != nil {
+		return errors.Join(context.Canceled, flushing)
 	}
 	return l.stream.Err()
 }

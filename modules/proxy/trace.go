@@ -79,6 +79,9 @@ func (s *tracedStream) Next() bool {
 	return true
 }
 
+// OnWait has f called before the provider's next event is waited for.
+func (s *tracedStream) OnWait(f func()) bool { return gateway.OnWait(s.Stream, f) }
+
 // Close ends the span. A stream that is closed before it was over is one whose client left.
 func (s *tracedStream) Close() error {
 	err := s.Err()

@@ -46,6 +46,9 @@ func (s *translatedStream) Next() bool {
 	return true
 }
 
+// OnWait has f called before the provider's next event is waited for.
+func (s *translatedStream) OnWait(f func()) bool { return gateway.OnWait(s.Stream, f) }
+
 // fill reads the provider's next event.
 func (s *translatedStream) fill() {
 	s.buf = s.buf[:0]

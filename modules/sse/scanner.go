@@ -25,7 +25,8 @@ const maxEmptyReads = 100
 type Scanner struct {
 	r     io.Reader
 	max   int
-	ended error // what ended reading, io.EOF included; the bytes before it still count
+	wait  func() // called before each read
+	ended error  // what ended reading, io.EOF included; the bytes before it still count
 	err   error
 
 	// buf[start:pos] is what was parsed of the current event, buf[pos:scanned] what is known to hold no line
@@ -50,6 +51,9 @@ type span struct{ from, to int }
 func NewScanner(r io.Reader, maxEvent int) *Scanner {
 	return &Scanner{r: r, max: maxEvent, buf: make([]byte, min(4096, maxEvent))}
 }
+
+// OnRead has f called before each read, which is when no whole event is left.
+func (s *Scanner) OnRead(f func()) { s.wait = f }
 
 // Next waits for the next event and says whether there is one. The former event's bytes are void then.
 //
@@ -218,6 +222,9 @@ func (s *Scanner) fill() {
 		}
 		s.buf = append(make([]byte, 0, min(2*len(s.buf), s.max)), s.buf...)
 		s.buf = s.buf[:cap(s.buf)]
+	}
+	if s.wait != nil {
+		s.wait()
 	}
 	for range maxEmptyReads {
 		n, err := s.r.Read(s.buf[s.end:])

@@ -268,3 +268,44 @@ func BenchmarkAppendData(b *testing.B) {
 		dst = AppendData(dst[:0], text)
 	}
 }
+
+// chunks gives a text in parts of the given sizes, one for each read.
+type chunks struct {
+	text  string
+	sizes []int
+}
+
+func (c *chunks) Read(p []byte) (int, error) {
+	if c.text == "" {
+		return 0, io.EOF
+	}
+	n := len(c.text)
+	if len(c.sizes) > 0 {
+		n, c.sizes = min(n, c.sizes[0]), c.sizes[1:]
+	}
+	n = copy(p, c.text[:n])
+	c.text = c.text[n:]
+	return n, nil
+}
+
+// Whoever holds events back until the scanner reads must hold none that a reader could have had.
+func TestScannerTellsOfEachReadWhenNoWholeEventIsLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		source := &chunks{text: strings.Repeat("data: x\n\n", 20), sizes: rapid.SliceOfN(rapid.IntRange(1, 40), 1, 10).Draw(t, "sizes")}
+		const size = len("data: x\n\n")
+		s := NewScanner(source, 1024)
+		given, reads := 0, 0
+		s.OnRead(func() {
+			reads++
+			if whole := (20*size - len(source.text)) / size; given != whole {
+				t.Fatalf("reading with %d events given of %d that are there", given, whole)
+			}
+		})
+		for s.Next() {
+			given++
+		}
+		if given != 20 || s.Err() != nil || reads < 2 {
+			t.Fatalf("%d events in %d reads, %v", given, reads, s.Err())
+		}
+	})
+}

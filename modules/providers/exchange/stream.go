@@ -48,8 +48,10 @@ type stream struct {
 	event   []byte
 	data    []byte
 	buf     []byte
-	begun   bool // an event has come
-	first   bool // it was read ahead
+	begun   bool   // an event has come
+	first   bool   // it was read ahead
+	waiting bool   // the watch runs for the event that is read now
+	onWait  func() // nil where nobody wants to know
 	last    bool
 	err     error
 }
@@ -57,6 +59,7 @@ type stream struct {
 // openStream waits for the first event, so that a failure inside a 200 is still one that may be tried elsewhere.
 func openStream(ctx context.Context, w *watch, resp *http.Response, reader Reader) (*stream, error) {
 	s := &stream{ctx: ctx, watch: w, resp: resp, reader: reader, scanner: sse.NewScanner(resp.Body, MaxEvent)}
+	s.scanner.OnRead(s.beforeRead)
 	if !s.Next() {
 		resp.Body.Close()
 		var e *dialect.Error
@@ -78,12 +81,28 @@ func (s *stream) Next() bool {
 	if s.last || s.err != nil {
 		return false
 	}
-	if s.begun {
-		s.watch.wait()
-	}
 	s.begun = s.next()
 	s.watch.pause()
+	s.waiting = false
 	return s.begun
+}
+
+// OnWait has f called before each wait for more.
+func (s *stream) OnWait(f func()) bool {
+	s.onWait = f
+	return true
+}
+
+// beforeRead starts the watch, unless it runs: an event that comes in several parts has one time for all of them. What has come
+// already needs none.
+func (s *stream) beforeRead() {
+	if s.onWait != nil {
+		s.onWait()
+	}
+	if s.begun && !s.waiting {
+		s.waiting = true
+		s.watch.wait()
+	}
 }
 
 func (s *stream) next() bool {
@@ -123,9 +142,7 @@ func (s *stream) next() bool {
 // judge goes to the next event that has data and has it judged.
 func (s *stream) judge() bool {
 	for s.scanner.Next() {
-		if s.begun {
-			s.watch.wait() // a keep-alive is a sign of life too
-		}
+		s.waiting = false // a keep-alive is a sign of life too: the watch begins anew
 		if data := s.scanner.Data(); len(data) > 0 { // else a comment, or a keep-alive
 			s.verdict = s.reader.Read(data)
 			return true
@@ -148,7 +165,6 @@ func (s *stream) whole() []byte {
 func (s *stream) hold(data []byte) {
 	s.event, s.data = bytes.Clone(s.whole()), bytes.Clone(data)
 	s.begun = true
-	s.watch.wait()
 	for s.judge() {
 		if s.verdict.Pass || s.verdict.Last || s.verdict.Err != nil {
 			s.ahead = true
