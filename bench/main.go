@@ -26,7 +26,7 @@ const help = `Measures what the gateway costs. Run it from the repository, by ma
 It needs Linux with two cores that nothing else uses, taskset, redis-server and Go. The server that is measured has the first
 core for itself; load, upstream and Redis share the others. Ctrl-C ends all that it has started.
 
-Usage: bench run|peers|scale [flags]
+Usage: bench run|peers|scale|profile [flags]
 `
 
 // flags are those that the commands share.
@@ -36,6 +36,7 @@ type flags struct {
 	rate      float64
 	out       string
 	allowBusy bool
+	only      string
 }
 
 // measuring is the time for one work in one way.
@@ -57,7 +58,7 @@ func main() {
 }
 
 func dispatch(ctx context.Context, args []string) error {
-	commands := map[string]func(context.Context, flags) error{"run": runGateway}
+	commands := map[string]func(context.Context, flags) error{"run": runGateway, "profile": runProfiles}
 	if len(args) == 0 {
 		fmt.Fprint(os.Stderr, help)
 		return errors.New("say what to measure: run, peers or scale")
@@ -84,6 +85,9 @@ func dispatch(ctx context.Context, args []string) error {
 	set.Float64Var(&f.rate, "rate", 1000, "requests a second of open loops")
 	set.StringVar(&f.out, "out", "bench/results", "the directory for the results")
 	set.BoolVar(&f.allowBusy, "allow-busy", false, "report on a busy machine as well, and say that the report does not count")
+	if args[0] == "profile" {
+		set.StringVar(&f.only, "only", "", "profile works whose name contains this")
+	}
 	if err := set.Parse(args[1:]); err != nil {
 		return err
 	}

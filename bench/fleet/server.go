@@ -112,6 +112,11 @@ func (c *Caddy) Allocations(ctx context.Context) (int64, error) {
 	return vars.Memstats.Mallocs, nil
 }
 
+// Profile is where the process's time goes, as pprof reads it.
+func (c *Caddy) Profile(ctx context.Context, d time.Duration) ([]byte, error) {
+	return ask(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", Local(c.Admin), max(1, int(d.Seconds()))), "", nil)
+}
+
 const stockCaddyfile = `{
 	admin 127.0.0.1:{{admin}}
 	auto_https off
