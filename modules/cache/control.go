@@ -48,13 +48,17 @@ func (c control) fresh(answer *gateway.Answer) *gateway.Answer {
 
 // setHeaders says how the cache took part: as RFC 9211 has it, and in one plain word.
 func setHeaders(h http.Header, word, status string) {
-	h["X-Cache"] = []string{word}
-	h["Cache-Status"] = []string{status}
+	values := []string{word, status}
+	h["X-Cache"], h["Cache-Status"] = values[:1:1], values[1:]
 }
 
 func setHit(h http.Header, answer *gateway.Answer, now time.Time) {
 	age := max(0, now.Sub(answer.Created)/time.Second)
 	ttl := max(0, answer.Expires.Sub(now)/time.Second)
-	setHeaders(h, "HIT", "llm_cache; hit; ttl="+strconv.FormatInt(int64(ttl), 10))
-	h["Age"] = []string{strconv.FormatInt(int64(age), 10)}
+	var buffer [64]byte
+	text := strconv.AppendInt(append(buffer[:0], "llm_cache; hit; ttl="...), int64(ttl), 10)
+	end := len(text)
+	both := string(strconv.AppendInt(text, int64(age), 10)) // one string for two fields, as every hit has them
+	values := []string{"HIT", both[:end], both[end:]}
+	h["X-Cache"], h["Cache-Status"], h["Age"] = values[:1:1], values[1:2:2], values[2:]
 }

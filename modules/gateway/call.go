@@ -70,6 +70,8 @@ type Call struct {
 	Limited     bool          // the limits of the key and its team have been applied
 	Refused     bool          // a limit refused the call
 
+	idField [1]string // the value of X-Request-Id, which so takes no allocation of its own
+
 	body  *body
 	peekd bool
 	perr  *dialect.Error
@@ -130,7 +132,8 @@ func (app *App) Enter(w http.ResponseWriter, r *http.Request) *Call {
 		repl.Map(call.placeholder)
 	}
 	h := w.Header()
-	h["X-Request-Id"] = []string{call.ID}
+	call.idField[0] = call.ID
+	h["X-Request-Id"] = call.idField[:]
 	if call.Surface.Dialect == dialect.Anthropic {
 		h["Request-Id"] = h["X-Request-Id"] // where that dialect's SDKs look
 	}

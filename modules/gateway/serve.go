@@ -36,11 +36,7 @@ func (c *Call) serve(w http.ResponseWriter, status int, text []byte) error {
 func (c *Call) ServeAnswer(w http.ResponseWriter, answer *Answer) error {
 	c.Provider, c.Upstream = answer.Provider, answer.Model
 	h := w.Header()
-	h["X-Llm-Provider"] = []string{answer.Provider}
-	h["X-Llm-Model"] = []string{answer.Model}
-	if c.Attempts > 1 {
-		h.Set("X-Llm-Attempts", strconv.Itoa(c.Attempts))
-	}
+	c.nameRoute(h)
 	c.Status = http.StatusOK
 	if c.Deliver != nil {
 		return c.Deliver(w, answer)
@@ -74,11 +70,16 @@ func (c *Call) BeginStream(w http.ResponseWriter) {
 	h["Content-Type"] = []string{"text/event-stream"}
 	h["Cache-Control"] = []string{"no-cache"}
 	h["X-Accel-Buffering"] = []string{"no"}
-	h["X-Llm-Provider"] = []string{c.Provider}
-	h["X-Llm-Model"] = []string{c.Upstream}
+	c.nameRoute(h)
+	c.Status = http.StatusOK
+	w.WriteHeader(http.StatusOK)
+}
+
+// nameRoute tells who answers.
+func (c *Call) nameRoute(h http.Header) {
+	values := []string{c.Provider, c.Upstream}
+	h["X-Llm-Provider"], h["X-Llm-Model"] = values[:1:1], values[1:]
 	if c.Attempts > 1 {
 		h.Set("X-Llm-Attempts", strconv.Itoa(c.Attempts))
 	}
-	c.Status = http.StatusOK
-	w.WriteHeader(http.StatusOK)
 }

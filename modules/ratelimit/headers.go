@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -13,27 +14,30 @@ import (
 // (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's surfaces, the ones that its SDKs know. Each speaks of the limit
 // that is nearest to its end; those that speak of one limit only, of requests first, and of a refusal, of the one that refused.
 func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, refused *gateway.Claim, now time.Time) {
+	var f fields
+	f.text.Grow(160)
 	openAI := shape == dialect.OpenAI || shape == dialect.Responses
 	nearest := tightest(claims, "")
 	if requests := tightest(claims, gateway.LimitRequests); requests != nil {
 		nearest = requests
 		if openAI {
-			setOpenAI(h, requests, "requests")
+			f.openAI(requests, &openAIRequests)
 		}
 	}
 	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil && openAI {
-		setOpenAI(h, tokens, "tokens")
+		f.openAI(tokens, &openAITokens)
 	}
 	if refused != nil {
 		nearest = refused
 	}
 	reset := max(nearest.Reset, nearest.RetryAfter)
-	h["X-Ratelimit-Limit"] = []string{strconv.FormatInt(nearest.Limit.N, 10)}
-	h["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(nearest.Remaining, 10)}
-	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(now.Add(reset).Unix()+1, 10)}
+	f.number("X-Ratelimit-Limit", nearest.Limit.N)
+	f.number("X-Ratelimit-Remaining", nearest.Remaining)
+	f.number("X-Ratelimit-Reset", now.Add(reset).Unix()+1)
 	if nearest.Limit.Kind != gateway.LimitConcurrency {
-		setIETF(h, nearest, reset)
+		f.ietf(nearest, reset)
 	}
+	f.set(h)
 }
 
 // tightest is the claim with the smallest share left, among those of a kind, or of all.
@@ -51,31 +55,68 @@ func tightest(claims []gateway.Claim, kind gateway.LimitKind) *gateway.Claim {
 	return found
 }
 
-var openAINames = map[string][3]string{
-	"requests": {"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
-	"tokens":   {"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+var (
+	openAIRequests = [3]string{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"}
+	openAITokens   = [3]string{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"}
+)
+
+// fields gathers header fields, so that all of them take one string and one slice. Every answer has them.
+type fields struct {
+	names [11]string
+	ends  [11]int // of their values in text
+	n     int
+	text  strings.Builder
 }
 
-func setOpenAI(h http.Header, c *gateway.Claim, unit string) {
-	names := openAINames[unit]
-	h[names[0]] = []string{strconv.FormatInt(c.Limit.N, 10)}
-	h[names[1]] = []string{strconv.FormatInt(c.Remaining, 10)}
-	h[names[2]] = []string{max(c.Reset, c.RetryAfter).Round(time.Millisecond).String()}
+// end makes a field of what was written since the last one.
+func (f *fields) end(name string) {
+	f.names[f.n], f.ends[f.n] = name, f.text.Len()
+	f.n++
 }
 
-func setIETF(h http.Header, c *gateway.Claim, reset time.Duration) {
-	policy := append(make([]byte, 0, 64), '"')
-	policy = append(policy, c.Limit.Kind...)
-	name := len(policy) + 1
-	policy = append(policy, `";q=`...)
-	policy = strconv.AppendInt(policy, c.Limit.N, 10)
-	policy = append(policy, ";w="...)
-	policy = strconv.AppendInt(policy, max(1, int64(c.Limit.Window/time.Second)), 10)
-	h["Ratelimit-Policy"] = []string{string(policy)}
+func (f *fields) write(texts ...string) {
+	for _, text := range texts {
+		f.text.WriteString(text)
+	}
+}
 
-	state := append(policy[:name], ";r="...)
-	state = strconv.AppendInt(state, c.Remaining, 10)
-	state = append(state, ";t="...)
-	state = strconv.AppendInt(state, int64((reset+time.Second-1)/time.Second), 10)
-	h["Ratelimit"] = []string{string(state)}
+func (f *fields) writeInt(value int64) {
+	var digits [20]byte
+	f.text.Write(strconv.AppendInt(digits[:0], value, 10))
+}
+
+func (f *fields) number(name string, value int64) {
+	f.writeInt(value)
+	f.end(name)
+}
+
+func (f *fields) openAI(c *gateway.Claim, names *[3]string) {
+	f.number(names[0], c.Limit.N)
+	f.number(names[1], c.Remaining)
+	f.write(max(c.Reset, c.RetryAfter).Round(time.Millisecond).String())
+	f.end(names[2])
+}
+
+func (f *fields) ietf(c *gateway.Claim, reset time.Duration) {
+	f.write(`"`, string(c.Limit.Kind), `";q=`)
+	f.writeInt(c.Limit.N)
+	f.write(";w=")
+	f.writeInt(max(1, int64(c.Limit.Window/time.Second)))
+	f.end("Ratelimit-Policy")
+
+	f.write(`"`, string(c.Limit.Kind), `";r=`)
+	f.writeInt(c.Remaining)
+	f.write(";t=")
+	f.writeInt(int64((reset + time.Second - 1) / time.Second))
+	f.end("Ratelimit")
+}
+
+// set puts the fields into a header. Each value is a slice of its own, whose array others share beyond its capacity.
+func (f *fields) set(h http.Header) {
+	text, values, from := f.text.String(), make([]string, f.n), 0
+	for i, end := range f.ends[:f.n] {
+		values[i] = text[from:end]
+		h[f.names[i]] = values[i : i+1 : i+1]
+		from = end
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -33,6 +35,9 @@ type RateLimit struct {
 	app    *gateway.App
 	log    *zap.Logger
 	scouts gateway.Scouts
+
+	prefix      string // of subjects
+	placeholder string // what Key is, where it is one placeholder and nothing else
 }
 
 // Limit is one limit of the config.
@@ -58,6 +63,10 @@ func (l *RateLimit) Provision(ctx caddy.Context) (err error) {
 	}
 	if l.Zone == "" {
 		l.Zone = "route"
+	}
+	l.prefix = "zone:" + l.Zone + ":" // a zone may be called team, too
+	if name, ok := strings.CutPrefix(l.Key, "{"); ok && strings.IndexAny(name, "{}\\") == len(name)-1 && strings.HasSuffix(name, "}") {
+		l.placeholder = strings.TrimSuffix(name, "}")
 	}
 	if l.app, err = gateway.AppOf(ctx); err != nil {
 		return err
@@ -120,7 +129,11 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 			RetryAfter: time.Second, Cause: fmt.Errorf("checking limits: %w", admitErr)})
 	}
 	now := time.Now()
-	call.Claims = append(call.Claims, claims...)
+	if call.Claims == nil {
+		call.Claims = slices.Clip(claims)
+	} else {
+		call.Claims = append(call.Claims, claims...)
+	}
 	var refused *gateway.Claim
 	if denied >= 0 {
 		refused = &claims[denied]
@@ -193,8 +206,11 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 	}
 	if len(l.Limits) > 0 {
 		who := l.subject(r)
-		subject, tenant = "zone:"+l.Zone+":"+who, "" // a zone may be called team, too
-		if call.Key != nil && (who == call.Key.ID || who == call.Key.Team) {
+		subject = l.prefix + who
+		switch {
+		case call.Key == nil || who != call.Key.ID && who != call.Key.Team:
+			tenant = ""
+		case tenant == "":
 			tenant = tenantOf(call.Key)
 		}
 	}
@@ -219,7 +235,13 @@ func (l *RateLimit) subject(r *http.Request) string {
 	if repl == nil {
 		return r.RemoteAddr
 	}
-	if subject := repl.ReplaceAll(l.Key, ""); subject != "" {
+	var subject string
+	if l.placeholder != "" {
+		subject, _ = repl.GetString(l.placeholder)
+	} else {
+		subject = repl.ReplaceAll(l.Key, "")
+	}
+	if subject != "" {
 		return subject
 	}
 	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)

@@ -142,7 +142,7 @@ func (s *stream) next() bool {
 // judge goes to the next event that has data and has it judged.
 func (s *stream) judge() bool {
 	for s.scanner.Next() {
-		s.waiting = false // a keep-alive is a sign of life too: the watch begins anew
+		s.waiting = false                            // a keep-alive is a sign of life too: the watch begins anew
 		if data := s.scanner.Data(); len(data) > 0 { // else a comment, or a keep-alive
 			s.verdict = s.reader.Read(data)
 			return true
