@@ -14,15 +14,15 @@ import (
 // binaries are what is measured.
 type binaries struct{ gateway, stock string }
 
-// build makes both binaries, in the same way.
-func build(ctx context.Context) (binaries, error) {
+// build makes both binaries, in the same way, on all cores.
+func build(ctx context.Context, cores fleet.Cores) (binaries, error) {
 	say("building the gateway and stock Caddy")
 	made := binaries{gateway: "bin/caddy", stock: "bin/stock-caddy"}
 	for _, args := range [][]string{
 		{"make", "--no-print-directory", "build"},
 		{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", made.stock, "./bench/stock"},
 	} {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", cores.Server + "," + cores.Load}, args...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		if err := cmd.Run(); err != nil {

@@ -37,6 +37,7 @@ type flags struct {
 	out       string
 	allowBusy bool
 	only      string
+	full      bool
 }
 
 // measuring is the time for one work in one way.
@@ -45,10 +46,11 @@ func (f flags) measuring() time.Duration { return time.Duration(f.seconds * floa
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := dispatch(ctx, os.Args[1:])
+	interrupted := ctx.Err() != nil
 	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, context.Canceled):
+	case err != nil && interrupted:
 		fmt.Fprintln(os.Stderr, "bench: interrupted; all that was started is ended")
 		os.Exit(130)
 	case err != nil:
@@ -58,7 +60,7 @@ func main() {
 }
 
 func dispatch(ctx context.Context, args []string) error {
-	commands := map[string]func(context.Context, flags) error{"run": runGateway, "profile": runProfiles}
+	commands := map[string]func(context.Context, flags) error{"run": runGateway, "profile": runProfiles, "peers": runPeers, "scale": runScale}
 	if len(args) == 0 {
 		fmt.Fprint(os.Stderr, help)
 		return errors.New("say what to measure: run, peers or scale")
@@ -85,8 +87,11 @@ func dispatch(ctx context.Context, args []string) error {
 	set.Float64Var(&f.rate, "rate", 1000, "requests a second of open loops")
 	set.StringVar(&f.out, "out", "bench/results", "the directory for the results")
 	set.BoolVar(&f.allowBusy, "allow-busy", false, "report on a busy machine as well, and say that the report does not count")
-	if args[0] == "profile" {
-		set.StringVar(&f.only, "only", "", "profile works whose name contains this")
+	if args[0] == "profile" || args[0] == "scale" {
+		set.StringVar(&f.only, "only", "", "measure only what has this in its name")
+	}
+	if args[0] == "scale" {
+		set.BoolVar(&f.full, "full", false, "go up to a million keys and answers, which takes half an hour")
 	}
 	if err := set.Parse(args[1:]); err != nil {
 		return err

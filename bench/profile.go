@@ -19,7 +19,7 @@ func runProfiles(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
-	built, err := build(ctx)
+	built, err := build(ctx, cores)
 	if err != nil {
 		return err
 	}

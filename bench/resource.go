@@ -145,7 +145,7 @@ func (r *resources) measureKeys(ctx context.Context, f *fleet.Fleet, built binar
 }
 
 func makeKeys(ctx context.Context, f *fleet.Fleet, dir, binary string, up *fleet.Process, n int, limits ...string) ([]string, error) {
-	gateway, err := f.GatewayIn(ctx, dir, binary, up.Port, 0)
+	gateway, err := f.GatewayWith(ctx, dir, binary, up.Port, "")
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func makeKeys(ctx context.Context, f *fleet.Fleet, dir, binary string, up *fleet
 }
 
 func (r *resources) measureKeysOnce(ctx context.Context, f *fleet.Fleet, dir string, built binaries, up *fleet.Process, keys []string) error {
-	gateway, err := f.GatewayIn(ctx, dir, built.gateway, up.Port, 0)
+	gateway, err := f.GatewayWith(ctx, dir, built.gateway, up.Port, "")
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func runGateway(ctx context.Context, f flags) error {
 	if err := refuseBusy(ctx, f); err != nil {
 		return err
 	}
-	built, err := build(ctx)
+	built, err := build(ctx, cores)
 	if err != nil {
 		return err
 	}

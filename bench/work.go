@@ -26,8 +26,9 @@ type work struct {
 	ways   []report.Way
 
 	request []byte
-	fresh   bool     // each request asks something new
-	expect  []string // what a right answer has in its head or its body
+	next    func(connection, n int) []byte // where requests differ otherwise than by fresh
+	fresh   bool                           // each request asks something new
+	expect  []string                       // what a right answer has in its head or its body
 }
 
 // has says whether the work is measured in a way.
@@ -84,6 +85,9 @@ func (b *bench) run(ctx context.Context, w *work, way report.Way) (report.Sample
 	if w.fresh {
 		b.runs++
 		plan.Next = fresh(w.request, plan.Connections, b.runs)
+	}
+	if w.next != nil {
+		plan.Next = w.next
 	}
 	var began, ended usage
 	plan.Began = func() (err error) { began, err = w.usage(ctx, way); return err }

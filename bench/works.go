@@ -52,7 +52,6 @@ func makeWorks(ctx context.Context, s servers) ([]*work, error) {
 		ended      = "data: [DONE]"
 		fromCache  = "X-Cache: HIT"
 		passedBy   = "X-Cache: BYPASS"
-		repeatable = `"temperature":0,`
 		streamed   = `"stream":true,`
 		analyzed   = `"cached":true`
 	)

@@ -180,19 +180,19 @@ func (f *Fleet) Gateway(ctx context.Context, binary string, upstreamPort, redisP
 	if err != nil {
 		return nil, err
 	}
-	return f.GatewayIn(ctx, dir, binary, upstreamPort, redisPort)
+	store := ""
+	if redisPort != 0 {
+		store = "store redis {\n\t\t\turl redis://" + Local(redisPort) + "\n\t\t}"
+	}
+	return f.GatewayWith(ctx, dir, binary, upstreamPort, store)
 }
 
-// GatewayIn is Gateway with a directory that may hold the keys of an earlier one.
-func (f *Fleet) GatewayIn(ctx context.Context, dir, binary string, upstreamPort, redisPort int) (*Gateway, error) {
-	name, store := "the gateway", ""
-	if redisPort != 0 {
-		name, store = "the gateway with Redis", "store redis {\n\t\t\turl redis://"+Local(redisPort)+"\n\t\t}"
-	}
+// GatewayWith is Gateway with a directory that may hold the keys of an earlier one, and with a store as the Caddyfile has it.
+func (f *Fleet) GatewayWith(ctx context.Context, dir, binary string, upstreamPort int, store string) (*Gateway, error) {
 	admin := make([]byte, 32)
 	rand.Read(admin) //nolint:errcheck // it cannot fail
 	adminKey := "sa_" + hex.EncodeToString(admin)
-	caddy, err := f.CaddyIn(ctx, dir, name, binary, gatewayCaddyfile, []string{"GATEWAY_ADMIN_KEY=" + adminKey},
+	caddy, err := f.CaddyIn(ctx, dir, "the gateway", binary, gatewayCaddyfile, []string{"GATEWAY_ADMIN_KEY=" + adminKey},
 		"{{upstream}}", Local(upstreamPort), "{{store}}", store)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func parseProcessors(stat string) (busy, stolen time.Duration, err error) {
 		if parseErr != nil {
 			err = fmt.Errorf("reading the processors' times: %w", parseErr)
 		}
-		return time.Duration(n) * tick
+		return time.Duration(n) * Tick
 	}
 	busy, stolen = ticks(1)+ticks(2)+ticks(3), ticks(8) // user, nice, system; steal
 	return busy, stolen, err

@@ -66,8 +66,8 @@ func TestOthersAreWhateverIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := reading{
-		ours: (400 + 30 + 1500 + 10) * tick, theirs: (80 + 500 + 100 + 10) * tick,
-		busy: 3510 * tick, stolen: 25 * tick,
+		ours: (400 + 30 + 1500 + 10) * Tick, theirs: (80 + 500 + 100 + 10) * Tick,
+		busy: 3510 * Tick, stolen: 25 * Tick,
 	}
 	if now != want {
 		t.Errorf("%+v, want %+v", now, want)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc: USER_HZ is 100 on every platform that Go runs on.
-const tick = 10 * time.Millisecond
+// Tick is the unit of times in /proc: USER_HZ is 100 on every platform that Go runs on.
+const Tick = 10 * time.Millisecond
 
 // Proc is where the kernel's tables are, /proc outside of tests.
 type Proc string
@@ -76,8 +76,8 @@ func parseProcess(stat []byte) (Process, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return Process{}, fmt.Errorf("reading a process's times: %w", err)
 	}
-	process.CPU = time.Duration(ticks[0]+ticks[1]) * tick
-	process.Reaped = time.Duration(ticks[2]+ticks[3]) * tick
+	process.CPU = time.Duration(ticks[0]+ticks[1]) * Tick
+	process.Reaped = time.Duration(ticks[2]+ticks[3]) * Tick
 	return process, nil
 }
 
