@@ -21,6 +21,7 @@ const connections = 64
 type work struct {
 	name   string
 	server *fleet.Process
+	port   int            // where it is asked, if that is not the server's first one
 	caddy  *fleet.Caddy   // where allocations can be asked for
 	redis  *fleet.Process // where the work uses it
 	ways   []report.Way
@@ -34,9 +35,16 @@ type work struct {
 // has says whether the work is measured in a way.
 func (w *work) has(way report.Way) bool { return slices.Contains(w.ways, way) }
 
+func (w *work) address() string {
+	if w.port != 0 {
+		return fleet.Local(w.port)
+	}
+	return w.server.Address()
+}
+
 // check asks once and looks at the answer. Cached works are asked twice, so that the second one is the one that is meant.
 func (w *work) check(ctx context.Context) error {
-	c, err := load.Dial(ctx, w.server.Address())
+	c, err := load.Dial(ctx, w.address())
 	if err != nil {
 		return err
 	}
@@ -73,7 +81,7 @@ type usage struct {
 
 func (b *bench) run(ctx context.Context, w *work, way report.Way) (report.Sample, error) {
 	plan := load.Plan{
-		Address: w.server.Address(), Connections: connections, Next: same(w.request),
+		Address: w.address(), Connections: connections, Next: same(w.request),
 		WarmUp: min(300*time.Millisecond, b.measure/4), Measure: b.measure,
 	}
 	switch way {

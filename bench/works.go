@@ -15,7 +15,7 @@ const unlimited = "1000000000/1h"
 // servers are what the works ask.
 type servers struct {
 	upstream, redis *fleet.Process
-	stock           *fleet.Caddy
+	stock           *fleet.Stock
 	memory, shared  *fleet.Gateway // limits and answers in memory, and in Redis
 }
 
@@ -56,7 +56,7 @@ func makeWorks(ctx context.Context, s servers) ([]*work, error) {
 		analyzed   = `"cached":true`
 	)
 	stock := func(name, path string, body []byte, expect ...string) *work {
-		return &work{name: name, server: s.stock.Process, caddy: s.stock, request: post(s.stock.Address(), path, key, body), expect: expect}
+		return &work{name: name, server: s.stock.Process, caddy: s.stock.Caddy, request: post(s.stock.Address(), path, key, body), expect: expect}
 	}
 	ours := func(name, path string, body []byte, expect ...string) *work {
 		return &work{name: name, server: s.memory.Process, caddy: s.memory.Caddy, request: post(s.memory.Address(), path, key, body), expect: expect}
@@ -72,11 +72,13 @@ func makeWorks(ctx context.Context, s servers) ([]*work, error) {
 
 	bare := &work{name: direct, server: s.upstream, request: post(s.upstream.Address(), chatPath, key, question),
 		expect: []string{completion}, ways: []report.Way{report.Alone, report.Open}}
+	fixed := stock(respond, chatPath, question, completion)
+	fixed.port = s.stock.Respond
 	missing := ours(missed, chatPath, repeated, completion)
 	missing.fresh = true
 	works := []*work{
 		bare,
-		stock(respond, "/respond", question, completion),
+		fixed,
 		ours(hit, chatPath, repeated, completion, fromCache),
 		redis(hitRedis, chatPath, repeated, completion, fromCache),
 		ours(analyzeHit, "/v1/analyze/", analysis(questionSize), analyzed),

@@ -83,15 +83,15 @@ func TestPortThatSomebodyElseHoldsIsRefused(t *testing.T) {
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port
 	ours := &Process{Command: Command{Name: "the server", Port: port}, ID: os.Getpid()}
-	if err := ours.holdsAlone(); err != nil {
+	if err := ours.holdsAlone(port); err != nil {
 		t.Error(err)
 	}
 	theirs := &Process{Command: Command{Name: "the server", Port: port}, ID: 1 << 30}
-	if err, want := theirs.holdsAlone(), fmt.Sprintf("is held by process %d as well", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+	if err, want := theirs.holdsAlone(port), fmt.Sprintf("is held by process %d as well", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	l.Close()
-	if err := ours.holdsAlone(); err == nil || !strings.Contains(err.Error(), "nobody holds port") {
+	if err := ours.holdsAlone(port); err == nil || !strings.Contains(err.Error(), "nobody holds port") {
 		t.Error(err)
 	}
 }

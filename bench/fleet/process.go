@@ -75,7 +75,7 @@ func (f *Fleet) Start(ctx context.Context, command Command) (*Process, error) {
 	if err := p.await(ctx, func() bool { return Reachable(ctx, command.Port) }); err != nil {
 		return nil, err
 	}
-	return p, p.holdsAlone()
+	return p, p.holdsAlone(p.Port)
 }
 
 // launch runs a command and waits for nothing.
@@ -135,23 +135,23 @@ func (p *Process) await(ctx context.Context, so func() bool) error {
 	return nil
 }
 
-// holdsAlone fails where anybody but the process and its children listens on its port.
-func (p *Process) holdsAlone() error {
+// holdsAlone fails where anybody but the process and its children listens on a port.
+func (p *Process) holdsAlone(port int) error {
 	all, err := machine.System.Processes()
 	if err != nil {
 		return err
 	}
 	tree := machine.Tree(all, p.ID)
-	holders, err := machine.System.Holders(p.Port)
+	holders, err := machine.System.Holders(port)
 	if err != nil {
 		return err
 	}
 	if len(holders) == 0 {
-		return fmt.Errorf("nobody holds port %d of %s", p.Port, p.Name)
+		return fmt.Errorf("nobody holds port %d of %s", port, p.Name)
 	}
 	for _, holder := range holders {
 		if !tree[holder] {
-			return fmt.Errorf("port %d of %s is held by process %d as well, which would take its calls", p.Port, p.Name, holder)
+			return fmt.Errorf("port %d of %s is held by process %d as well, which would take its calls", port, p.Name, holder)
 		}
 	}
 	return nil

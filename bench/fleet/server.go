@@ -122,19 +122,31 @@ const stockCaddyfile = `{
 	auto_https off
 }
 http://127.0.0.1:{{port}} {
-	handle /respond {
-		header Content-Type application/json
-		respond ` + "`{{answer}}`" + `
-	}
-	handle {
-		reverse_proxy {{upstream}}
-	}
+	reverse_proxy {{upstream}}
+}
+http://127.0.0.1:{{respond}} {
+	respond ` + "`{{answer}}`" + `
 }
 `
 
-// Stock starts Caddy as it comes. It answers /respond from its config and has the upstream answer the rest.
-func (f *Fleet) Stock(ctx context.Context, binary string, upstreamPort int) (*Caddy, error) {
-	return f.Caddy(ctx, "stock Caddy", binary, stockCaddyfile, nil, "{{answer}}", string(upstream.Completion), "{{upstream}}", Local(upstreamPort))
+// Stock is a running Caddy as it comes.
+type Stock struct {
+	*Caddy
+	Respond int // the port where it answers from its config, with the bytes of the upstream's whole answer
+}
+
+// Stock starts Caddy with a reverse_proxy to the upstream and nothing else, and on another port a respond and nothing else.
+func (f *Fleet) Stock(ctx context.Context, binary string, upstreamPort int) (*Stock, error) {
+	respond, err := FreePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	caddy, err := f.Caddy(ctx, "stock Caddy", binary, stockCaddyfile, nil,
+		"{{answer}}", string(upstream.Completion), "{{upstream}}", Local(upstreamPort), "{{respond}}", strconv.Itoa(respond))
+	if err != nil {
+		return nil, err
+	}
+	return &Stock{Caddy: caddy, Respond: respond}, caddy.holdsAlone(respond)
 }
 
 const gatewayCaddyfile = `{

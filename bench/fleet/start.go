@@ -51,5 +51,5 @@ func (f *Fleet) GatewayStart(ctx context.Context, binary string, upstreamPort in
 		return 0, err
 	}
 	took := time.Since(began)
-	return took, p.holdsAlone()
+	return took, p.holdsAlone(p.Port)
 }
