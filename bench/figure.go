@@ -34,8 +34,8 @@ func figures(s *report.Series, r resources) []report.Figure {
 		report.NewFigure("7", "added latency at 1 connection, P50, beside stock reverse_proxy", report.Divide(added(proxied), added(plain)), 1.0, ratio),
 		cost("8", "/v1/analyze/ from the cache, beside a cached answer: CPU", analyzeHit, hit, 1.1),
 		report.NewFigure("9", "resident memory at rest, beside stock Caddy", report.Divide(r.idle, r.stockIdle), 1.3, ratio),
-		report.NewFigure("9", fmt.Sprintf("resident memory with %s live streams", report.Number(liveStreams)), r.live, 150, mb),
-		report.NewFigure("9", fmt.Sprintf("resident memory that %s keys limited at 1,000,000 an hour add", report.Number(manyKeys)),
+		report.NewFigure("9", fmt.Sprintf("resident memory with %s live streams", report.Count(liveStreams)), r.live, 150, mb),
+		report.NewFigure("9", fmt.Sprintf("resident memory that %s keys limited at 1,000,000 an hour add", report.Count(manyKeys)),
 			report.Subtract(r.allKeys, r.oneKey), 20, mb),
 		report.NewFigure("11", "start from nothing to the first answer", r.start, 300, "ms"),
 	}
@@ -89,7 +89,7 @@ func latencyTable(s *report.Series, names []string, rate float64) report.Table {
 	table := report.Table{
 		Title: "Latency",
 		Text: fmt.Sprintf("In µs, medians over the rounds, to the last byte of the answer. The open loop sends %s requests a second, whether they are answered or not, "+
-			"and counts from when each was due.", report.Number(rate)),
+			"and counts from when each was due.", report.Count(rate)),
 		Header: []string{"work", "P50, 1 connection", "P99", "P50, 64 connections", "P99", "P50, open loop", "P99"},
 	}
 	for _, name := range names {
@@ -120,10 +120,10 @@ func resourceTable(r resources) report.Table {
 	}{
 		{"stock Caddy at rest", r.stockIdle, mb},
 		{"the gateway at rest", r.idle, mb},
-		{fmt.Sprintf("stock Caddy after %s proxied calls", report.Number(manyKeys*callsOfEach)), r.stockAfter, mb},
-		{fmt.Sprintf("the gateway after as many calls of one key, which is limited at 1,000,000 an hour, with %s keys in its database", report.Number(manyKeys)), r.oneKey, mb},
-		{fmt.Sprintf("the same, after as many more of all %s keys", report.Number(manyKeys)), r.allKeys, mb},
-		{fmt.Sprintf("the gateway with %s live streams", report.Number(liveStreams)), r.live, mb},
+		{fmt.Sprintf("stock Caddy after %s proxied calls", report.Count(manyKeys*callsOfEach)), r.stockAfter, mb},
+		{fmt.Sprintf("the gateway after as many calls of one key, which is limited at 1,000,000 an hour, with %s keys in its database", report.Count(manyKeys)), r.oneKey, mb},
+		{fmt.Sprintf("the same, after as many more of all %s keys", report.Count(manyKeys)), r.allKeys, mb},
+		{fmt.Sprintf("the gateway with %s live streams", report.Count(liveStreams)), r.live, mb},
 		{"the gateway's start from nothing to its first answer", r.start, "ms"},
 	} {
 		summary := stats.Summarize(row.values)

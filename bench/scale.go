@@ -37,13 +37,13 @@ type scaling struct {
 var scales = []scale{
 	{name: "keys", title: "A cached answer, by the number of keys that call", x: "keys", y: "µs of CPU for each call",
 		points: []float64{10, 100, 1000, 10_000, 100_000}, full: []float64{1_000_000}, measure: (*scaling).keys},
-	{name: "limits", title: "A cached answer, by the limits of a key", x: "limits of a key, beside one of the route", y: "µs of CPU for each call",
+	{name: "limits", title: "A cached answer, by the limits of a key", x: "limits of a key", y: "µs of CPU for each call",
 		points: []float64{1, 2, 4, 8}, measure: (*scaling).limits},
 	{name: "body", title: "A proxied call, by the size of its body", x: "bytes", y: "µs of CPU for each call", logY: true,
 		points: []float64{1e3, 1e4, 1e5, 1e6, 1e7}, measure: (*scaling).bodies},
 	{name: "entries", title: "A cached answer, by the number of answers that are kept and asked for", x: "answers", y: "µs of CPU for each call",
 		points: []float64{10, 100, 1000, 10_000, 100_000}, full: []float64{1_000_000}, measure: (*scaling).entries},
-	{name: "streams", title: "Live streams with an event a second each: CPU", x: "streams", y: "µs of CPU for each event",
+	{name: "streams", title: "Live streams with an event a second each", x: "streams", y: "the units of the curves",
 		points: []float64{10, 100, 1000, 2000, 5000}, measure: (*scaling).streams},
 }
 
@@ -127,7 +127,7 @@ func (s *scale) write(dir string, points []float64, curves []plot.Curve) (report
 	}
 	csv.WriteString("\n")
 	for i, at := range points {
-		row := []string{report.Number(at)}
+		row := []string{report.Count(at)}
 		fmt.Fprintf(&csv, "%g", at)
 		for _, curve := range curves {
 			row = append(row, report.Number(curve.Values[i]))
@@ -157,5 +157,5 @@ func grows(x string, points, values []float64) string {
 		how = "in proportion"
 	}
 	return fmt.Sprintf("%s times as many %s cost %s times as much, %s to %s; it grows %s",
-		report.Number(points[last]/points[0]), x, report.Number(values[last]/values[0]), report.Number(values[0]), report.Number(values[last]), how)
+		report.Count(points[last]/points[0]), x, report.Number(values[last]/values[0]), report.Number(values[0]), report.Number(values[last]), how)
 }

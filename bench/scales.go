@@ -17,11 +17,11 @@ import (
 const repeatable = `"temperature":0,`
 
 // cost is the median over the rounds.
-func (m *scaling) cost(ctx context.Context, w *work, next func(connection, n int) []byte) (float64, error) {
+func (m *scaling) cost(ctx context.Context, w *work, way report.Way, next func(connection, n int) []byte) (float64, error) {
 	w.next = next
 	var values []float64
 	for range m.rounds {
-		sample, err := m.run(ctx, w, report.Busy)
+		sample, err := m.run(ctx, w, way)
 		if err != nil {
 			return 0, err
 		}
@@ -68,11 +68,11 @@ func (m *scaling) keys(ctx context.Context, points []float64) ([]plot.Curve, err
 		if err := each(ctx, gateway.Address(), next, int(point)); err != nil {
 			return nil, err
 		}
-		cost, err := m.cost(ctx, w, next)
+		cost, err := m.cost(ctx, w, report.Busy, next)
 		if err != nil {
 			return nil, err
 		}
-		say("  %s keys: %s µs", report.Number(point), report.Number(cost))
+		say("  %s keys: %s µs", report.Count(point), report.Number(cost))
 		curve.Values = append(curve.Values, cost)
 	}
 	return []plot.Curve{curve}, nil
@@ -129,17 +129,17 @@ func (m *scaling) limits(ctx context.Context, points []float64) ([]plot.Curve, e
 		if err != nil {
 			return nil, err
 		}
-		cost, err := m.cost(ctx, w, same(post(gateway.Address(), "/v1/chat/completions", key, chat(upstream.Model, repeatable, questionSize))))
+		cost, err := m.cost(ctx, w, report.Busy, same(post(gateway.Address(), "/v1/chat/completions", key, chat(upstream.Model, repeatable, questionSize))))
 		if err != nil {
 			return nil, err
 		}
-		say("  %s limits: %s µs", report.Number(point), report.Number(cost))
+		say("  %s limits: %s µs", report.Count(point), report.Number(cost))
 		curve.Values = append(curve.Values, cost)
 	}
 	return []plot.Curve{curve}, nil
 }
 
-// bodies sends larger and larger questions, through stock Caddy as well.
+// bodies sends larger and larger questions, through stock Caddy as well; one at a time, since the largest take long.
 func (m *scaling) bodies(ctx context.Context, points []float64) ([]plot.Curve, error) {
 	stock, err := m.fleet.Stock(ctx, m.built.stock, m.upstream.Port)
 	if err != nil {
@@ -155,11 +155,11 @@ func (m *scaling) bodies(ctx context.Context, points []float64) ([]plot.Curve, e
 	for _, point := range points {
 		for i, server := range []*fleet.Process{gateway.Process, stock.Process} {
 			w := &work{name: "body", server: server}
-			cost, err := m.cost(ctx, w, same(post(server.Address(), "/v1/chat/completions", key, chat(upstream.Model, "", int(point)))))
+			cost, err := m.cost(ctx, w, report.Alone, same(post(server.Address(), "/v1/chat/completions", key, chat(upstream.Model, "", int(point)))))
 			if err != nil {
 				return nil, err
 			}
-			say("  %s bytes, %s: %s µs", report.Number(point), curves[i].Name, report.Number(cost))
+			say("  %s bytes, %s: %s µs", report.Count(point), curves[i].Name, report.Number(cost))
 			curves[i].Values = append(curves[i].Values, cost)
 		}
 	}
@@ -181,11 +181,11 @@ func (m *scaling) entries(ctx context.Context, points []float64) ([]plot.Curve, 
 		if err := each(ctx, gateway.Address(), next, int(point)); err != nil {
 			return nil, err
 		}
-		cost, err := m.cost(ctx, w, next)
+		cost, err := m.cost(ctx, w, report.Busy, next)
 		if err != nil {
 			return nil, err
 		}
-		say("  %s answers: %s µs", report.Number(point), report.Number(cost))
+		say("  %s answers: %s µs", report.Count(point), report.Number(cost))
 		curve.Values = append(curve.Values, cost)
 	}
 	return []plot.Curve{curve}, nil
@@ -199,7 +199,7 @@ func (m *scaling) streams(ctx context.Context, points []float64) ([]plot.Curve, 
 		if err != nil {
 			return nil, err
 		}
-		say("  %s streams: %s µs for each event, %s kB for each", report.Number(point), report.Number(events), report.Number(kilobytes))
+		say("  %s streams: %s µs for each event, %s kB for each", report.Count(point), report.Number(events), report.Number(kilobytes))
 		cost.Values, memory.Values = append(cost.Values, events), append(memory.Values, kilobytes)
 	}
 	return []plot.Curve{cost, memory}, nil

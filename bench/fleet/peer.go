@@ -44,7 +44,7 @@ func (f *Fleet) oneAPI(ctx context.Context, installed string, upstreamPort int) 
 	p, err := f.Start(ctx, Command{
 		Name: "one-api", Port: port, Cores: f.Cores.Server,
 		Args: []string{filepath.Join(installed, "one-api"), "--port", strconv.Itoa(port)},
-		Env:  []string{"INITIAL_ROOT_TOKEN=" + token, "INITIAL_ROOT_ACCESS_TOKEN=" + access},
+		Env:  []string{"TIKTOKEN_CACHE_DIR=" + filepath.Join(installed, "tokenizers"), "INITIAL_ROOT_TOKEN=" + token, "INITIAL_ROOT_ACCESS_TOKEN=" + access},
 	})
 	if err != nil {
 		return nil, err

@@ -20,6 +20,11 @@ if ! cmp -s "$here/requirements.txt" "$dir/venv/requirements.txt"; then
 	cp "$here/requirements.txt" "$dir/venv/"
 fi
 
+# one-api counts tokens by OpenAI's tables, and would fetch them from OpenAI's site. LiteLLM's package has them under the same names.
+if [ ! -d "$dir/tokenizers" ]; then
+	cp -r "$dir"/venv/lib/python3*/site-packages/litellm/litellm_core_utils/tokenizers "$dir/tokenizers"
+fi
+
 if ! cmp -s "$here/package-lock.json" "$dir/package-lock.json"; then
 	cp "$here/package.json" "$here/package-lock.json" "$dir/"
 	(cd "$dir" && npm ci --silent --no-audit --no-fund --ignore-scripts)

@@ -151,6 +151,14 @@ func (r *Report) Write(dir, name string) error {
 	return nil
 }
 
+// Count writes a whole number.
+func Count(v float64) string {
+	if v < 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return Number(v)
+}
+
 // Number writes a value as people read it: three digits, thousands apart.
 func Number(v float64) string {
 	switch a := math.Abs(v); {

@@ -72,6 +72,14 @@ func TestNumbersAreReadable(t *testing.T) {
 	}
 }
 
+func TestCountsAreWhole(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 8: "8", 999: "999", 20_000: "20,000"} {
+		if got := Count(v); got != want {
+			t.Errorf("%g: %s, want %s", v, got, want)
+		}
+	}
+}
+
 func TestReportIsWrittenToBeReadAndToBeCompared(t *testing.T) {
 	dir := t.TempDir()
 	r := &Report{
