@@ -372,3 +372,16 @@ func BenchmarkEnterLeave(b *testing.B) {
 		app.Enter(w, r).Leave()
 	}
 }
+
+// BenchmarkObserve is what counting a call takes when it is over, of a proxied one with usage.
+func BenchmarkObserve(b *testing.B) {
+	app := newApp(b)
+	call, _, _ := enter(b, app, http.MethodPost, "/v1/chat/completions", `{"model":"x"}`)
+	call.Route = &Route{Name: "x"}
+	call.Status, call.Attempts, call.Provider, call.Upstream = http.StatusOK, 1, "a", "x"
+	call.Usage = dialect.Usage{Input: 100, Output: 20}
+	b.ReportAllocs()
+	for b.Loop() {
+		app.metrics.observe(call)
+	}
+}

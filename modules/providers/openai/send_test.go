@@ -324,3 +324,15 @@ func TestAnOperationThatNoServerHas(t *testing.T) {
 		t.Errorf("the kind is %s", e.Kind)
 	}
 }
+
+// BenchmarkSend is one exchange over the loopback interface, the server's side of it included.
+func BenchmarkSend(b *testing.B) {
+	p := newProvider(b, serve(b, says(200, "application/json", answer)).URL, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		reply, err := p.Send(b.Context(), ask(false))
+		if err != nil || len(reply.Body) == 0 {
+			b.Fatal(err)
+		}
+	}
+}
