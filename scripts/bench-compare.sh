@@ -21,7 +21,7 @@ case ${1-} in
 -*) usage >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")/.."
-base=${1:-$(git describe --tags --abbrev=0 2>/dev/null || echo main)}
+base=${1:-$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet --abbrev-ref main || echo origin/main)}
 count=${COUNT:-6} benchtime=${BENCHTIME:-100ms}
 read -ra packages <<<"${PACKAGES:-./modules/...}"
 
