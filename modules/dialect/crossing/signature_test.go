@@ -24,9 +24,9 @@ func TestSignaturesComeBackToTheirProvider(t *testing.T) {
 		request          func(t *testing.T, answer []byte) string
 		signatures       []string
 	}{
-		{"Google's, by OpenAI's client", &gemini.Codec, &openai.Codec, "one_tool", saidToOpenAI, []string{"EqADCp0DAXLI2nz="}},
+		{"Google's, by OpenAI's client", &gemini.Codec, &openai.Codec, "one_tool", saidToOpenAI, []string{"EqADCp0DAXLI2nw="}},
 		{"Anthropic's, by OpenAI's client", &anthropic.Codec, &openai.Codec, "reasoning", saidToOpenAI, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
-		{"Google's, by a client of the Responses API", &gemini.Codec, &responses.Codec, "one_tool", saidToResponses, []string{"EqADCp0DAXLI2nz="}},
+		{"Google's, by a client of the Responses API", &gemini.Codec, &responses.Codec, "one_tool", saidToResponses, []string{"EqADCp0DAXLI2nw="}},
 		{"Anthropic's, by a client of the Responses API", &anthropic.Codec, &responses.Codec, "reasoning", saidToResponses, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
 		{"Anthropic's, by Google's client", &anthropic.Codec, &gemini.Codec, "reasoning", saidToGoogle, []string{"EqQBCkYIARgCKkA=", "b3BhcXVl"}},
 	}
