@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from gateway import DEFAULT_CADDYFILE, Gateway
+from standin import PAIRS, PROVIDER_KEY, Routes, StandIn
 
 StartGateway = collections.abc.Callable[..., Gateway]
 
@@ -34,3 +35,15 @@ def gateway(start_gateway: StartGateway) -> Gateway:
 def key(gateway: Gateway) -> str:
     """A key that no test brings to its limit."""
     return gateway.new_key()
+
+
+@pytest.fixture(scope="session")
+def routes(tmp_path_factory) -> collections.abc.Iterator[Routes]:
+    """The ways to the stand-in's three providers."""
+    with contextlib.ExitStack() as running:
+        standin = StandIn()
+        running.callback(standin.stop)
+        gateway = Gateway(
+            tmp_path_factory.mktemp("pairs"), PAIRS, {"UPSTREAM_URL": standin.url, "PROVIDER_KEY": PROVIDER_KEY})
+        running.callback(gateway.stop)
+        yield Routes(standin, gateway)
