@@ -73,10 +73,22 @@ def read(path: re.Match, query: dict, headers, body: dict) -> Asked:
         stream=bool(body.get("stream")),
         tools={t["name"]: t["input_schema"] for t in body.get("tools") or []},
         images=images,
-        schema=shape.get("schema"),
+        schema=shape.get("schema") and closed(shape["schema"]),
+        prompt=json.dumps(body.get("system", ""), ensure_ascii=False),
         thinks=thinking["type"] != "disabled",
         rounds=rounds,
     )
+
+
+def closed(schema: dict) -> dict:
+    """The schema, if it is one that Anthropic can keep to."""
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        raise Refused("output_config.format.schema: for 'object' type, 'additionalProperties' must be explicitly set to false")
+    for name, property in schema.get("properties", {}).items():
+        if refused := {"minimum", "maximum", "minLength", "maxLength", "pattern"} & property.keys():
+            raise Refused(f"output_config.format.schema: {name}: {', '.join(refused)} not supported")
+        closed(property)
+    return schema
 
 
 def message(asked: Asked, content: list[dict], stop: str | None) -> dict:

@@ -40,6 +40,7 @@ class Asked:
     tools: dict[str, dict]
     images: list[tuple[str, str]]  # media type, base64
     schema: dict | None  # of the answer
+    prompt: str  # the system's
     thinks: bool  # whether thoughts are wanted
     rounds: list[Round]
 

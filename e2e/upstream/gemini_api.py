@@ -100,6 +100,7 @@ def read(path: re.Match, query: dict, headers, body: dict) -> Asked:
         },
         images=images,
         schema=config.get("responseJsonSchema") or config.get("responseSchema"),
+        prompt="".join(part["text"] for part in (body.get("systemInstruction") or {}).get("parts", [])),
         thinks=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
         rounds=rounds,
     )

@@ -64,6 +64,7 @@ def read(path: re.Match, query: dict, headers, body: dict) -> Asked:
         tools={t["function"]["name"]: t["function"].get("parameters", {}) for t in body.get("tools") or []},
         images=images,
         schema=shape["json_schema"]["schema"] if shape.get("type") == "json_schema" else None,
+        prompt="".join(m["content"] for m in body["messages"] if m["role"] in ("system", "developer") and isinstance(m["content"], str)),
         thinks=body.get("reasoning_effort", "none") != "none",
         rounds=rounds,
     )
