@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 
 const repository = path.resolve(import.meta.dirname, '../..');
 const binary = path.resolve(process.env.GATEWAY_BIN ?? path.join(repository, 'bin/caddy'));
-const caddyfile = path.join(repository, 'Caddyfile');
+const defaultCaddyfile = path.join(repository, 'Caddyfile');
 
 const startMilliseconds = 30_000;
 const stopMilliseconds = 30_000;
@@ -26,10 +26,11 @@ async function freePort() {
   return port;
 }
 
-/** A running gateway with its default Caddyfile, so that the demo provider answers. */
+/** A running gateway. With its default Caddyfile the demo provider answers. */
 export class Gateway {
-  static async start() {
+  static async start(caddyfile = defaultCaddyfile, environment = {}) {
     const gateway = new Gateway();
+    gateway.caddyfile = caddyfile;
     gateway.directory = await mkdtemp(path.join(tmpdir(), 'gateway-'));
     const home = path.join(gateway.directory, 'home');
     await mkdir(home);
@@ -41,6 +42,7 @@ export class Gateway {
       HOME: home,
       GATEWAY_ADDR: `:${port}`,
       GATEWAY_DATA: path.join(gateway.directory, 'data'),
+      ...environment,
     };
     gateway.log = path.join(gateway.directory, 'gateway.log');
     const log = await open(gateway.log, 'w');
@@ -87,7 +89,7 @@ export class Gateway {
     const key = `sp_${randomBytes(32).toString('hex')}`;
     await promisify(execFile)(
       binary,
-      ['llm', 'keys', 'import', '--key', key, '--name', 'e2e-node', '--limit', limit, '--config', caddyfile, '--json'],
+      ['llm', 'keys', 'import', '--key', key, '--name', 'e2e-node', '--limit', limit, '--config', this.caddyfile, '--json'],
       { cwd: repository, env: this.environment, timeout: 30_000 },
     );
     return key;
