@@ -32,7 +32,7 @@ race: ## the Go tests, with the race detector
 valkey: ## the Redis store's tests, on Valkey
 	./e2e/run-valkey.sh
 
-sdk: bin/caddy ## the official OpenAI SDKs, Python and Node, against bin/caddy
+sdk: bin/caddy ## official SDKs, LangChain and the AI SDK against bin/caddy, with a provider of each dialect
 	./e2e/run-sdk.sh
 
 e2e-llm: bin/caddy ## a real LLM server behind bin/caddy, asked with the official SDK
