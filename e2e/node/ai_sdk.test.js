@@ -11,7 +11,7 @@ import { z } from 'zod';
 
 import { Routes, check, dialects, expected, pixel, scenarios, withTools } from './standin.js';
 
-const person = z.object({ name: z.string(), age: z.number() });
+const person = z.object({ name: z.string(), age: z.number().int() });
 const weather = { Paris: '18 degrees', Rome: '25 degrees' };
 const tools = {
   get_weather: tool({

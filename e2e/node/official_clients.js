@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { pixel, withTools } from './standin.js';
 
 const greeting = 'Grüße, “world” 🎉';
-const person = z.object({ name: z.string(), age: z.number() });
+const person = z.object({ name: z.string(), age: z.number().int() });
 const tools = {
   get_weather: {
     type: 'object',

@@ -140,7 +140,11 @@ func (e *requestEncoder) output(dst []byte) []byte {
 	dst = dialect.TextMember(dst, "effort", effort)
 	if enforced {
 		dst = append(dialect.Member(dst, "format"), `{"type":"json_schema","schema":`...)
-		dst = append(append(dst, f.Schema...), '}')
+		if f.Strict == dialect.On && !enforceable(f.Schema) {
+			dst = append(append(dst, unbounded(f.Schema)...), '}')
+		} else {
+			dst = append(append(dst, f.Schema...), '}')
+		}
 	}
 	return append(dst, '}')
 }

@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -26,11 +25,8 @@ func enforceable(schema []byte) bool {
 		case "additionalProperties":
 			closed = string(value) == "false"
 			ok = closed
-		case "format":
-			format, _ := dialect.Text(value)
-			ok = slices.Contains(stringFormats, format)
-		case "minItems":
-			ok = string(value) == "0" || string(value) == "1"
+		case "format", "minItems":
+			ok = boundTaken(string(name), value)
 		case "properties":
 			for _, property := range dialect.Members(value) {
 				ok = ok && enforceable(property)
