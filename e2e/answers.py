@@ -9,6 +9,9 @@ import pydantic
 EXPECTED = json.loads((pathlib.Path(__file__).parent / "expected.json").read_text())
 SCENARIOS = list(EXPECTED["answers"])
 DIALECTS = list(EXPECTED["ends"])
+WITH_TOOLS = {"one_tool", "parallel_tools", "zero_argument_tool"}
+# A PNG of one pixel, which the scenario image sends.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 
 
 @dataclasses.dataclass

@@ -54,6 +54,7 @@ class Gateway:
         self.log = directory / "gateway.log"
         self.output = directory / "gateway.out"
         self.keys: list[str] = []
+        self.credentials = [value for name, value in environment.items() if name.endswith("_KEY")]
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         home = directory / "home"
@@ -97,7 +98,7 @@ class Gateway:
         return key
 
     def stop(self) -> None:
-        """Stops the gateway as an init system would, and checks that it left well and told no key."""
+        """Stops the gateway as an init system would, and checks that it left well and told no secret."""
         self.process.terminate()
         try:
             status = self.process.wait(STOP_SECONDS)
@@ -108,5 +109,5 @@ class Gateway:
         assert status == 0, f"ended with status {status} after SIGTERM:\n{tail(self.log)}"
         for written in (self.log, self.output):
             text = written.read_text(errors="replace")
-            for key in self.keys:
-                assert key not in text, f"a client's key stands in {written.name}"
+            for secret in self.keys + self.credentials:
+                assert secret not in text, f"a key stands in {written.name}"

@@ -11,11 +11,9 @@ from langchain_core.tools import tool
 from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_openai import ChatOpenAI
 
-from answers import Answer, Person, Usage
+from answers import PIXEL, WITH_TOOLS, Answer, Person, Usage
 from standin import Route
 
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-WITH_TOOLS = {"one_tool", "parallel_tools", "zero_argument_tool"}
 
 # Where tokens that were written to the prompt cache are told by how long they stay, LangChain's sum of them is 0.
 WRITES = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")

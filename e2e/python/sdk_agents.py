@@ -20,12 +20,12 @@ def run(name: str, arguments: dict) -> str:
     return {"Paris": "18 degrees", "Rome": "25 degrees"}[arguments["city"]]
 
 
-def work_with_openai(client: OpenAI) -> str:
+def work_with_openai(client: OpenAI, model: str) -> str:
     tools = [{"type": "function", "function": {"name": name, "parameters": schema}} for name, schema in SCHEMAS.items()]
     messages: list = [{"role": "user", "content": QUESTION}]
     for _ in range(MOST_TURNS):
         completion = client.sdk.chat.completions.create(
-            model=client.route.model("agent"), messages=messages, tools=tools, reasoning_effort="high")
+            model=client.route.model(model), messages=messages, tools=tools, reasoning_effort="high")
         message = completion.choices[0].message
         if not message.tool_calls:
             return message.content
@@ -36,12 +36,12 @@ def work_with_openai(client: OpenAI) -> str:
     raise AssertionError(f"no end after {MOST_TURNS} turns: {messages}")
 
 
-def work_with_anthropic(client: Anthropic) -> str:
+def work_with_anthropic(client: Anthropic, model: str) -> str:
     tools = [{"name": name, "input_schema": schema} for name, schema in SCHEMAS.items()]
     messages: list = [{"role": "user", "content": QUESTION}]
     for _ in range(MOST_TURNS):
         message = client.sdk.messages.create(
-            model=client.route.model("agent"), messages=messages, tools=tools, max_tokens=2048,
+            model=client.route.model(model), messages=messages, tools=tools, max_tokens=2048,
             thinking={"type": "enabled", "budget_tokens": 1024})
         if message.stop_reason != "tool_use":
             return "".join(block.text for block in message.content if block.type == "text")
@@ -53,14 +53,14 @@ def work_with_anthropic(client: Anthropic) -> str:
     raise AssertionError(f"no end after {MOST_TURNS} turns: {messages}")
 
 
-def work_with_google(client: Google) -> str:
+def work_with_google(client: Google, model: str) -> str:
     config = types.GenerateContentConfig(
         tools=[types.Tool(function_declarations=[
             types.FunctionDeclaration(name=name, parameters_json_schema=schema) for name, schema in SCHEMAS.items()])],
         thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=1024))
     contents: list = [types.Content(role="user", parts=[types.Part(text=QUESTION)])]
     for _ in range(MOST_TURNS):
-        answer = client.sdk.models.generate_content(model=client.route.model("agent"), contents=contents, config=config)
+        answer = client.sdk.models.generate_content(model=client.route.model(model), contents=contents, config=config)
         content = answer.candidates[0].content
         calls = [part.function_call for part in content.parts if part.function_call]
         if not calls:

@@ -7,7 +7,7 @@ import openai
 from google import genai
 from google.genai import types
 
-from answers import Answer, Person, Usage
+from answers import PIXEL, WITH_TOOLS, Answer, Person, Usage
 from standin import Route
 
 WEATHER = {
@@ -17,8 +17,6 @@ WEATHER = {
 }
 TIME = {"type": "object", "properties": {"zone": {"type": "string"}}}
 TOOLS = {"get_weather": ("The weather of a city.", WEATHER), "get_time": ("The time now.", TIME)}
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-WITH_TOOLS = {"one_tool", "parallel_tools", "zero_argument_tool"}
 
 
 class OpenAI:
@@ -26,9 +24,8 @@ class OpenAI:
 
     dialect = "openai"
     failures = {
-        400: openai.BadRequestError, 403: openai.PermissionDeniedError, 404: openai.NotFoundError,
-        429: openai.RateLimitError, 500: openai.InternalServerError, 502: openai.InternalServerError,
-        503: openai.InternalServerError, 529: openai.InternalServerError,
+        400: openai.BadRequestError, 404: openai.NotFoundError, 429: openai.RateLimitError,
+        500: openai.InternalServerError, 503: openai.InternalServerError,
     }
     broken = openai.APIError
 
@@ -111,9 +108,8 @@ class Anthropic:
 
     dialect = "anthropic"
     failures = {
-        400: anthropic.BadRequestError, 403: anthropic.PermissionDeniedError, 404: anthropic.NotFoundError,
-        429: anthropic.RateLimitError, 500: anthropic.InternalServerError, 502: anthropic.InternalServerError,
-        503: anthropic.InternalServerError, 529: anthropic.InternalServerError,
+        400: anthropic.BadRequestError, 404: anthropic.NotFoundError, 429: anthropic.RateLimitError,
+        500: anthropic.InternalServerError, 503: anthropic.InternalServerError,
     }
     broken = anthropic.APIError
 
@@ -183,9 +179,8 @@ class Google:
 
     dialect = "gemini"
     failures = {
-        400: genai.errors.ClientError, 403: genai.errors.ClientError, 404: genai.errors.ClientError,
-        429: genai.errors.ClientError, 500: genai.errors.ServerError, 502: genai.errors.ServerError,
-        503: genai.errors.ServerError, 529: genai.errors.ServerError,
+        400: genai.errors.ClientError, 404: genai.errors.ClientError, 429: genai.errors.ClientError,
+        500: genai.errors.ServerError, 503: genai.errors.ServerError,
     }
     broken = genai.errors.APIError
 

@@ -72,5 +72,10 @@ def test_a_connection_that_is_cut_is_an_error(sdk, count: int, stream: bool):
 
 @routed
 def test_an_agent_comes_to_its_end(sdk, client):
-    final = WORK[client](sdk)
+    final = WORK[client](sdk, "agent")
     assert final == f"{EXPECTED['agent']} Signatures: {EXPECTED['signatures'][sdk.dialect][sdk.route.provider]}."
+
+
+@pytest.mark.parametrize(("client", "provider"), [(client, "gemini") for client in CLIENTS], ids=name)
+def test_results_reach_their_calls_where_the_provider_gave_no_ids(sdk, client):
+    assert WORK[client](sdk, "agent_without_ids").startswith(EXPECTED["agent"])

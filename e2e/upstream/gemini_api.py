@@ -113,8 +113,11 @@ def parts_of(asked: Asked, turn: agent.Turn) -> list[dict]:
     if turn.text:
         parts.append({"text": turn.text})
     for i, (name, arguments) in enumerate(turn.calls):
-        call = {"functionCall": {"id": f"fc_{len(asked.rounds)}_{i}", "name": name, "args": arguments}}
-        parts.append({**call, "thoughtSignature": agent.signature(turn)} if i == 0 else call)
+        call = {"name": name, "args": arguments}
+        if asked.model != "agent_without_ids":
+            call["id"] = f"fc_{len(asked.rounds)}_{i}"
+        signed = {"thoughtSignature": agent.signature(turn)} if i == 0 else {}
+        parts.append({"functionCall": call, **signed})
     return parts
 
 

@@ -58,13 +58,14 @@ def read(path: re.Match, query: dict, headers, body: dict) -> Asked:
     if open_calls:
         raise Refused(f"tool_call_ids without a response message: {', '.join(open_calls)}")
     shape = body.get("response_format") or {}
+    told = [m["content"] for m in body["messages"] if m["role"] in ("system", "developer")]
     return Asked(
         model=body["model"],
         stream=bool(body.get("stream")),
         tools={t["function"]["name"]: t["function"].get("parameters", {}) for t in body.get("tools") or []},
         images=images,
         schema=shape["json_schema"]["schema"] if shape.get("type") == "json_schema" else None,
-        prompt="".join(m["content"] for m in body["messages"] if m["role"] in ("system", "developer") and isinstance(m["content"], str)),
+        prompt=json.dumps(told, ensure_ascii=False),
         thinks=body.get("reasoning_effort", "none") != "none",
         rounds=rounds,
     )

@@ -9,6 +9,7 @@ A model's name chooses what it answers:
   error                          a stream that ends with an error's event
   status_N                       the error of that HTTP status
   agent                          a model that works with tools, see agent.py
+  agent_without_ids              the same, but Google's calls have no ids, as they may
 
 What a provider would refuse is refused: an unknown field, a result without its call, a changed signature, another key
 than PROVIDER_KEY. It listens on a free port of 127.0.0.1, says which on its first line of output, and leaves when its
@@ -32,6 +33,7 @@ from asked import Refused
 
 APIS = (openai_api, anthropic_api, gemini_api)
 KEY = os.environ.get("PROVIDER_KEY", "provider-key")
+GATEWAY_KEY = re.compile(r"sp_[0-9a-f]{64}")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,10 +57,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, api, path: re.Match, query: dict, body: bytes):
         if api.credential(self.headers) != KEY:
             raise Refused("the key is not valid", 401)
+        if GATEWAY_KEY.search(f"{self.path}\n{self.headers}"):
+            raise Refused("a key of the gateway's came along", 401)
         asked = api.read(path, query, self.headers, json.loads(body))
         if m := re.fullmatch(r"status_(\d+)", asked.model):
             raise Refused(f"this is a {m[1]}", int(m[1]))
-        if asked.model == "agent":
+        if asked.model in ("agent", "agent_without_ids"):
             turn = agent.next_turn(asked)
             if asked.stream:
                 self.send_events("".join(api.events(asked, turn)).encode())
