@@ -13,7 +13,7 @@ set -euo pipefail
 install_node() {
 	if ! cmp -s node/package-lock.json node/node_modules/installed.json; then
 		say "installing node/package-lock.json"
-		npm --prefix node ci --no-audit --no-fund
+		npm --prefix node ci --no-audit --no-fund --loglevel=error
 		cp node/package-lock.json node/node_modules/installed.json
 	fi
 }
