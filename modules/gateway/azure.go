@@ -16,7 +16,7 @@ const (
 // azureSurface finds the surface of a path of Azure's.
 func azureSurface(path string) *Surface {
 	if own, ok := strings.CutPrefix(path, azureVersionOne); ok {
-		if s := SurfaceOf("/v1/" + own); s.Dialect == dialect.OpenAI {
+		if s := SurfaceOf("/v1/" + own); s.Dialect == dialect.OpenAI || s.Dialect == dialect.Responses {
 			return s
 		}
 		return Other

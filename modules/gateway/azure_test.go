@@ -8,7 +8,7 @@ import (
 func TestSurfacesOfAzuresClients(t *testing.T) {
 	for path, want := range map[string]*Surface{
 		"/openai/v1/chat/completions": ChatCompletions, "/openai/v1/chat/completions/": ChatCompletions, "/openai/v1/embeddings": EmbeddingsCreate,
-		"/openai/v1/models": ModelsList, "/openai/v1/models/m": ModelsList,
+		"/openai/v1/responses": ResponsesCreate, "/openai/v1/models": ModelsList, "/openai/v1/models/m": ModelsList,
 		"/openai/deployments/d/chat/completions": ChatCompletions, "/openai/deployments/openai/gpt-5/chat/completions/": ChatCompletions,
 		"/openai/deployments/d/embeddings": EmbeddingsCreate, "/openai/deployments/embeddings/embeddings": EmbeddingsCreate,
 		"/openai/deployments//chat/completions": Other, "/openai/deployments/d": Other, "/openai/deployments": Other, "/openai/models": Other,

@@ -9,11 +9,12 @@ import (
 	wire "github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/openaiapi"
 )
 
 // responsesFormat is how a server answers that has the Responses API.
 var responsesFormat = exchange.Format{
-	ParseError: parseError, IsError: isError, UsageOf: responses.UsageOf,
+	ParseError: openaiapi.Format.ParseError, IsError: openaiapi.Format.IsError, UsageOf: responses.UsageOf,
 	Reader: func(header func(string) string) exchange.Reader { return &responsesReader{header: header} },
 }
 

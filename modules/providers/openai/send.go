@@ -20,7 +20,7 @@ var paths = map[dialect.Operation]string{
 func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway.Reply, error) {
 	if attempt.Dialect == dialect.Responses {
 		body := attempt.Splice(dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
-		return p.client.Send(ctx, "/responses", body, attempt, &responsesFormat)
+		return p.api.Client.Send(ctx, "/responses", body, attempt, &responsesFormat)
 	}
 	path, ok := paths[attempt.Operation]
 	if !ok {
