@@ -64,7 +64,10 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if call.Preflight(w, r) {
 		return nil
 	}
-	key, problem := a.identify(r)
+	key, problem := a.identify(r, call.Surface.Dialect)
+	if call.Surface.Dialect == dialect.Gemini {
+		hideKey(r)
+	}
 	if problem != nil {
 		return call.Fail(w, r, problem)
 	}
@@ -78,8 +81,8 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 }
 
 // find finds the key of whoever sent a request.
-func (a *Auth) find(ctx context.Context, r *http.Request) (*gateway.Key, *dialect.Error) {
-	secret, problem := credential(r)
+func (a *Auth) find(ctx context.Context, r *http.Request, shape dialect.Name) (*gateway.Key, *dialect.Error) {
+	secret, problem := credential(r, shape)
 	if problem != nil {
 		return nil, problem
 	}
@@ -107,12 +110,23 @@ var (
 	errScheme  = &dialect.Error{Kind: dialect.Authentication, Message: "the Authorization header is not of the form `Bearer sp_…`"}
 )
 
-// geminiPrefix begins the paths whose clients send a key as x-goog-api-key or, where they know no better, in the URL.
-const geminiPrefix = "/v1beta/"
+// hideKey takes a key out of the address, where clients of Google's API may put it, so that no handler behind this one sends or
+// shows it. What Caddy noted of the request before stays: its access log needs a filter.
+func hideKey(r *http.Request) {
+	query := r.URL.Query()
+	if !query.Has(keyParam) {
+		return
+	}
+	query.Del(keyParam)
+	r.URL.RawQuery = query.Encode()
+	r.RequestURI = r.URL.RequestURI()
+}
 
-// credential finds the one gateway key of a request, wherever clients of the known surfaces put it. The same key in
-// two places is one key; two different ones are an error, since a guess could be somebody else's identity.
-func credential(r *http.Request) (string, *dialect.Error) {
+const keyParam = "key"
+
+// credential finds the one gateway key of a request, wherever clients of its dialect put it. The same key in two places is
+// one key; two different ones are an error, since a guess could be somebody else's identity.
+func credential(r *http.Request, shape dialect.Name) (string, *dialect.Error) {
 	var found string
 	take := func(secret string) bool {
 		if found != "" && found != secret {
@@ -131,8 +145,8 @@ func credential(r *http.Request) (string, *dialect.Error) {
 		}
 	}
 	places := [...][]string{r.Header["X-Api-Key"], r.Header["Api-Key"], nil, nil}
-	if strings.HasPrefix(r.URL.Path, geminiPrefix) {
-		places[2], places[3] = r.Header["X-Goog-Api-Key"], r.URL.Query()["key"]
+	if shape == dialect.Gemini {
+		places[2], places[3] = r.Header["X-Goog-Api-Key"], r.URL.Query()[keyParam]
 	}
 	for _, secrets := range places {
 		for _, secret := range secrets {

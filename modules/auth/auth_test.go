@@ -34,8 +34,9 @@ func TestCredentialIsFoundWhereverClientsPutIt(t *testing.T) {
 		{"api-key", "/v1/models", []string{"Api-Key", "a"}, "a", nil},
 		{"x-goog-api-key", "/v1beta/models", []string{"X-Goog-Api-Key", "a"}, "a", nil},
 		{"key in the query", "/v1beta/models?key=a", nil, "a", nil},
-		{"x-goog-api-key elsewhere", "/v1/models", []string{"X-Goog-Api-Key", "a"}, "", errMissing},
-		{"key in the query elsewhere", "/v1/models?key=a", nil, "", errMissing},
+		{"x-goog-api-key at version 1", "/v1/models/m:generateContent", []string{"X-Goog-Api-Key", "a"}, "a", nil},
+		{"x-goog-api-key elsewhere", "/v1/chat/completions", []string{"X-Goog-Api-Key", "a"}, "", errMissing},
+		{"key in the query elsewhere", "/v1/chat/completions?key=a", nil, "", errMissing},
 		{"the same in two places", "/v1/models", []string{"Authorization", "Bearer a", "X-Api-Key", "a"}, "a", nil},
 		{"the same twice", "/v1/models", []string{"X-Api-Key", "a", "X-Api-Key", "a"}, "a", nil},
 		{"the same in all places", "/v1beta/models?key=a&key=a", []string{"Authorization", "Bearer a", "X-Api-Key", "a", "Api-Key", "a", "X-Goog-Api-Key", "a"}, "a", nil},
@@ -55,7 +56,7 @@ func TestCredentialIsFoundWhereverClientsPutIt(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				r.Header.Add(tt.headers[i], tt.headers[i+1])
 			}
-			got, problem := credential(r)
+			got, problem := credential(r, gateway.SurfaceOf(r.URL.Path).Dialect)
 			if got != tt.want || (problem == nil) != (tt.problem == nil) || problem != nil && problem != tt.problem {
 				t.Errorf("the credential is %q, %v, want %q, %v", got, problem, tt.want, tt.problem)
 			}
@@ -72,7 +73,7 @@ func FuzzCredential(f *testing.F) {
 		if u, err := r.URL.Parse(target); err == nil {
 			r.URL = u
 		}
-		secret, problem := credential(r)
+		secret, problem := credential(r, gateway.SurfaceOf(r.URL.Path).Dialect)
 		if (secret == "") != (problem != nil) {
 			t.Fatalf("the credential is %q, %v", secret, problem)
 		}
@@ -211,4 +212,36 @@ func TestUnmarshalCaddyfileTakesNothing(t *testing.T) {
 			t.Errorf("%q: %v", input, err)
 		}
 	}
+}
+
+func TestAKeyInTheAddressIsGoneBehindAuthentication(t *testing.T) {
+	a := newAuth(t, "")
+	_, secret, err := a.app.Keyring().Create(t.Context(), gateway.NewKey{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/v1beta/models/m:streamGenerateContent?alt=sse&key=" + secret: "/v1beta/models/m:streamGenerateContent?alt=sse",
+		"/v1beta/models?key=" + secret:                                 "/v1beta/models",
+		"/v1beta/models?%6bey=" + secret:                               "/v1beta/models",
+	} {
+		reached := false
+		serve(t, a, path, secret, func(_ http.ResponseWriter, r *http.Request) error {
+			reached = true
+			if r.RequestURI != want || r.URL.RequestURI() != want {
+				t.Errorf("%s becomes %s", path, r.RequestURI)
+			}
+			return nil
+		})
+		if !reached {
+			t.Errorf("%s is refused", path)
+		}
+	}
+	// Elsewhere it is a parameter as any other.
+	serve(t, a, "/v1/embeddings?key=x", secret, func(_ http.ResponseWriter, r *http.Request) error {
+		if r.RequestURI != "/v1/embeddings?key=x" {
+			t.Errorf("it becomes %s", r.RequestURI)
+		}
+		return nil
+	})
 }

@@ -17,10 +17,10 @@ const (
 )
 
 // identify finds the key of whoever sent a request, as one step of the call's trace.
-func (a *Auth) identify(r *http.Request) (*gateway.Key, *dialect.Error) {
+func (a *Auth) identify(r *http.Request, shape dialect.Name) (*gateway.Key, *dialect.Error) {
 	ctx, span := gateway.StartSpan(r.Context(), "llm_auth")
 	defer span.End()
-	key, problem := a.find(ctx, r)
+	key, problem := a.find(ctx, r, shape)
 	if span.IsRecording() {
 		traceOutcome(span, key, problem)
 	}

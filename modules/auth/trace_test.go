@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/codes"
 
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/gateway/gatewaytest"
 )
@@ -59,8 +60,8 @@ func TestAnUntracedAuthenticationAllocatesNothingForIt(t *testing.T) {
 	}
 	r := gatewaytest.Request(httptest.NewRecorder(), http.MethodPost, "/v1/chat/completions", nil)
 	r.Header.Set("X-Api-Key", secret)
-	plain := testing.AllocsPerRun(100, func() { a.find(r.Context(), r) })
-	if n := testing.AllocsPerRun(100, func() { a.identify(r) }); n != plain {
+	plain := testing.AllocsPerRun(100, func() { a.find(r.Context(), r, dialect.OpenAI) })
+	if n := testing.AllocsPerRun(100, func() { a.identify(r, dialect.OpenAI) }); n != plain {
 		t.Errorf("with its span it allocates %v times, without %v", n, plain)
 	}
 }

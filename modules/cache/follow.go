@@ -14,7 +14,7 @@ func (c *Cache) follow(w http.ResponseWriter, r *http.Request, call *gateway.Cal
 	span := startWait(r.Context(), f)
 	defer func() { endWait(span, call, served) }()
 	call.Cache = gateway.CacheCollapsed
-	live := call.Stream && f.stream && call.IncludeUsage == f.includeUsage
+	live := call.Stream && call.Array == nil && f.stream && call.IncludeUsage == f.includeUsage
 	sent, begun := 0, false
 	flush := http.NewResponseController(w)
 	for {
@@ -68,7 +68,6 @@ var errTooLongToShare = dialect.Errorf(dialect.UpstreamFailed, "the answer is to
 // breakOff ends a stream that has begun with an error in it.
 func (c *Cache) breakOff(w http.ResponseWriter, call *gateway.Call, failure *dialect.Error) error {
 	call.Err = failure
-	w.Write(call.AppendErrorEvent(nil, failure)) //nolint:errcheck // nobody is left to tell
-	http.NewResponseController(w).Flush()        //nolint:errcheck
+	call.BreakStream(w, failure)
 	return nil
 }

@@ -130,7 +130,7 @@ func events(steps <-chan any) caddyhttp.HandlerFunc {
 			}
 			if failure, ok := step.(*dialect.Error); ok {
 				call.Err = failure
-				w.Write(call.AppendErrorEvent(nil, failure)) //nolint:errcheck // as the proxy does
+				call.BreakStream(w, failure) // as the proxy does
 				return nil
 			}
 			event := step.(string)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/dustin/go-humanize"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
@@ -128,6 +131,8 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 		return c.peekAnthropic()
 	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Responses:
 		return c.peekResponses()
+	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.Gemini:
+		return c.peekGemini(r.URL)
 	}
 	c.InputTokens = int64(len(c.Body())) / 4 // a token is about four bytes of text
 	if c.Surface == AnalyzePrompt {
@@ -182,6 +187,29 @@ func (c *Call) peekResponses() *dialect.Error {
 	c.Model, c.Stream = peek.Model, peek.Stream
 	c.MaxTokens, c.Repeatable = peek.MaxTokens, peek.Repeatable
 	c.InputTokens = responses.EstimateInput(c.Body())
+	return nil
+}
+
+// peekGemini reads a call whose address says the model, and whether and how it is to be streamed.
+func (c *Call) peekGemini(address *url.URL) *dialect.Error {
+	peek, err := gemini.Peek(c.Surface.Operation, c.Body())
+	if err != nil {
+		return err
+	}
+	_, name, _ := strings.Cut(address.Path, "/models/")
+	name, _, _ = gemini.SplitMethod(strings.TrimSuffix(name, "/"))
+	switch {
+	case name == "":
+		return dialect.Missing("model", "name it in the address, as in /v1beta/models/<model>:generateContent")
+	case namesSecret(name):
+		return errSecretModel
+	}
+	c.Model = name
+	c.InputTokens = gemini.EstimateInput(c.Body())
+	c.MaxTokens, c.Repeatable = peek.MaxTokens, peek.Repeatable
+	if c.Stream = c.Surface == ContentStream; c.Stream && address.Query().Get("alt") != "sse" {
+		c.Array = new(gemini.Array)
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 )
 
 const callVar = "llm_gateway.call"
@@ -28,10 +29,11 @@ type Call struct {
 	// What the body says, set by Parse.
 	Model        string // the name that the client asked for
 	Stream       bool
-	IncludeUsage bool  // the client wants a stream's usage event
-	MaxTokens    int64 // the largest of all caps on output; 0 where there is none
-	Repeatable   bool  // the same call is meant to get the same answer (temperature 0, embeddings)
-	InputTokens  int64 // an estimate from the body's size, for reservations
+	IncludeUsage bool          // the client wants a stream's usage event
+	Array        *gemini.Array // the client wants a stream as the elements of an array; nil where as server-sent events
+	MaxTokens    int64         // the largest of all caps on output; 0 where there is none
+	Repeatable   bool          // the same call is meant to get the same answer (temperature 0, embeddings)
+	InputTokens  int64         // an estimate from the body's size, for reservations
 
 	// Route is where the call goes, set by Resolve.
 	Route *Route

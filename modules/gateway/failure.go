@@ -153,8 +153,3 @@ func (c *Call) renderAnalyze(e *dialect.Error) []byte {
 	}
 	return body
 }
-
-// AppendErrorEvent writes an error for the middle of a stream, in the surface's shape.
-func (c *Call) AppendErrorEvent(dst []byte, e *dialect.Error) []byte {
-	return c.Codec().AppendErrorEvent(dst, c.identified(e))
-}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-
-	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
 // ServeJSON writes a JSON body that is not an answer of a model.
@@ -42,37 +40,6 @@ func (c *Call) ServeAnswer(w http.ResponseWriter, answer *Answer) error {
 		return c.Deliver(w, answer)
 	}
 	return c.ServeBody(w, answer.Body)
-}
-
-// ServeAnswerStream writes a whole answer as the stream that the client asked for. The error is a *dialect.Error where the
-// answer cannot be told in events; nothing has been sent then.
-func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
-	c.Provider, c.Upstream = answer.Provider, answer.Model
-	begun := false
-	var writing error
-	err := c.Codec().Replay(answer.Body, dialect.StreamOptions{IncludeUsage: c.IncludeUsage}, func(event []byte) bool {
-		if !begun {
-			begun = true
-			c.BeginStream(w)
-		}
-		_, writing = w.Write(event)
-		return writing == nil
-	})
-	if err != nil {
-		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's answer is not complete", Cause: err}
-	}
-	return writing
-}
-
-// BeginStream sends the head of a streamed answer. Provider and Upstream must be known.
-func (c *Call) BeginStream(w http.ResponseWriter) {
-	h := w.Header()
-	h["Content-Type"] = []string{"text/event-stream"}
-	h["Cache-Control"] = []string{"no-cache"}
-	h["X-Accel-Buffering"] = []string{"no"}
-	c.nameRoute(h)
-	c.Status = http.StatusOK
-	w.WriteHeader(http.StatusOK)
 }
 
 // nameRoute tells who answers.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 )
 
 // Surface is one thing that clients can ask of the gateway: a path with its shape of bodies and errors.
@@ -30,6 +31,11 @@ var (
 	MessagesCreate   = &Surface{Name: "messages", Dialect: dialect.Anthropic, Operation: dialect.Chat, Method: http.MethodPost}
 	MessagesCount    = &Surface{Name: "count_tokens", Dialect: dialect.Anthropic, Operation: dialect.CountTokens, Method: http.MethodPost}
 	MessagesModels   = &Surface{Name: "models", Dialect: dialect.Anthropic, Method: http.MethodGet}
+	ContentGenerate  = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost}
+	ContentStream    = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost}
+	ContentCount     = &Surface{Name: "count_tokens", Dialect: dialect.Gemini, Operation: dialect.CountTokens, Method: http.MethodPost}
+	ContentEmbed     = &Surface{Name: "embed_content", Dialect: dialect.Gemini, Operation: dialect.Embeddings, Method: http.MethodPost}
+	ContentModels    = &Surface{Name: "models", Dialect: dialect.Gemini, Method: http.MethodGet}
 	AnalyzePrompt    = &Surface{Name: "analyze", Dialect: dialect.Analyze, Operation: dialect.Chat, Method: http.MethodPost}
 	AnalyzeProviders = &Surface{Name: "analyze_providers", Dialect: dialect.Analyze, Method: http.MethodGet}
 	AnalyzeStats     = &Surface{Name: "analyze_cache_stats", Dialect: dialect.Analyze, Method: http.MethodGet}
@@ -38,6 +44,7 @@ var (
 	Health           = &Surface{Name: "health", Dialect: dialect.Analyze, Method: http.MethodGet}
 	Other            = &Surface{Name: "other", Dialect: dialect.OpenAI}
 	otherMessages    = &Surface{Name: "other", Dialect: dialect.Anthropic}
+	otherContent     = &Surface{Name: "other", Dialect: dialect.Gemini}
 	otherAnalyze     = &Surface{Name: "other", Dialect: dialect.Analyze}
 )
 
@@ -48,6 +55,7 @@ var surfaces = map[string]*Surface{
 	"/v1/models":                ModelsList,
 	"/v1/messages":              MessagesCreate,
 	"/v1/messages/count_tokens": MessagesCount,
+	"/v1beta/models":            ContentModels,
 	"/v1/analyze":               AnalyzePrompt,
 	"/v1/analyze/providers":     AnalyzeProviders,
 	"/v1/analyze/cache/stats":   AnalyzeStats,
@@ -57,19 +65,47 @@ var surfaces = map[string]*Surface{
 	"/v1/metrics":               Health,
 }
 
-// surfaceOf finds the surface of a request. Two of them share the paths of the models, and every client of Anthropic's API
-// says so in a header.
+// methods are the surfaces of what Google's API has a model do.
+var methods = map[string]*Surface{
+	gemini.MethodGenerate:   ContentGenerate,
+	gemini.MethodStream:     ContentStream,
+	gemini.MethodCount:      ContentCount,
+	gemini.MethodEmbed:      ContentEmbed,
+	gemini.MethodEmbedBatch: ContentEmbed,
+}
+
+// surfaceOf finds the surface of a request. Three of them share the paths of the models: every client of Anthropic's API says so in
+// a header, and one of Google's, which may have been told its version v1, by where it puts its key.
 func surfaceOf(r *http.Request) *Surface {
 	s := SurfaceOf(r.URL.Path)
-	if _, ok := r.Header["Anthropic-Version"]; ok {
-		switch s {
-		case ModelsList:
+	_, anthropic := r.Header["Anthropic-Version"]
+	switch s {
+	case ModelsList:
+		switch {
+		case anthropic:
 			return MessagesModels
-		case Other:
+		case keyedAsGoogles(r):
+			return ContentModels
+		}
+	case Other:
+		switch {
+		case anthropic:
 			return otherMessages
+		case keyedAsGoogles(r):
+			return otherContent
+		}
+	case ContentModels:
+		if r.Method == http.MethodPost { // a method that the gateway does not know
+			return otherContent
 		}
 	}
 	return s
+}
+
+// keyedAsGoogles says whether a request has its key where clients of Google's API put it.
+func keyedAsGoogles(r *http.Request) bool {
+	_, ok := r.Header["X-Goog-Api-Key"]
+	return ok || strings.Contains(r.URL.RawQuery, "key=") && r.URL.Query().Has("key")
 }
 
 // SurfaceOf finds the surface of a path, with or without a slash at its end. Where there is none it returns Other, or
@@ -82,10 +118,18 @@ func SurfaceOf(path string) *Surface {
 		return s
 	}
 	switch {
-	case strings.HasPrefix(path, "/v1/models/"):
+	case strings.HasPrefix(path, "/v1/models/"), strings.HasPrefix(path, "/v1beta/models/"):
+		if _, method, ok := gemini.SplitMethod(path); ok {
+			return methods[method]
+		}
+		if strings.HasPrefix(path, "/v1beta/") {
+			return ContentModels
+		}
 		return ModelsList
 	case strings.HasPrefix(path, azurePrefix):
 		return azureSurface(path)
+	case path == "/v1beta", strings.HasPrefix(path, "/v1beta/"):
+		return otherContent
 	case path == "/v1/api-keys" || strings.HasPrefix(path, "/v1/api-keys/"):
 		return KeysAdmin
 	case path == "/v1/teams" || strings.HasPrefix(path, "/v1/teams/"):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -27,9 +28,10 @@ type modelShape struct {
 var modelShapes = map[*gateway.Surface]modelShape{
 	gateway.ModelsList:     {openai.AppendModel, openai.AppendModels},
 	gateway.MessagesModels: {anthropic.AppendModel, anthropic.AppendModels},
+	gateway.ContentModels:  {gemini.AppendModel, gemini.AppendModels},
 }
 
-// serveModels answers /v1/models and /v1/models/{model}, with the models that the key may use.
+// serveModels answers /v1/models and /v1/models/{model}, and the same below /v1beta, with the models that the key may use.
 func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gateway.Call, shape modelShape) error {
 	models, err := p.models(r.Context())
 	if err != nil {
@@ -41,7 +43,8 @@ func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gatewa
 			allowed = append(allowed, m)
 		}
 	}
-	name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1/models"), "/"), "/")
+	_, name, _ := strings.Cut(r.URL.Path, "/models")
+	name = strings.Trim(name, "/")
 	if name == "" {
 		return call.ServeBody(w, shape.list(nil, allowed))
 	}

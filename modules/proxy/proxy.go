@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -95,8 +96,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 			return call.Fail(w, r, err)
 		}
 	}
-	if call.Surface.Operation == dialect.CountTokens && !counts(call.Route) {
-		return call.ServeBody(w, anthropic.AppendCount(nil, call.InputTokens))
+	if call.Surface.Operation == dialect.CountTokens && !counts(call.Route, call.Surface.Dialect) {
+		return call.ServeBody(w, countShapes[call.Surface.Dialect](nil, call.InputTokens))
 	}
 	if call.Stream {
 		return p.serveStream(w, r, call, body)
@@ -112,11 +113,18 @@ func notFound(s *gateway.Surface) *dialect.Error {
 	return dialect.Errorf(dialect.NotFound, "there is nothing at this path; the API's paths are in the gateway's documentation")
 }
 
-// counts says whether one of a route's providers can count tokens. Where none can, the gateway's estimate has to do.
-func counts(route *gateway.Route) bool {
+// countShapes write how many tokens a prompt is, as a dialect has it.
+var countShapes = map[dialect.Name]func(dst []byte, tokens int64) []byte{
+	dialect.Anthropic: anthropic.AppendCount,
+	dialect.Gemini:    gemini.AppendCount,
+}
+
+// counts says whether one of a route's providers can count tokens for clients of a dialect. Where none can, the gateway's estimate
+// has to do.
+func counts(route *gateway.Route, shape dialect.Name) bool {
 	for _, targets := range [...][]gateway.Target{route.Targets, route.Fallbacks} {
 		for i := range targets {
-			if targets[i].Upstream().Provider.Dialect() == dialect.Anthropic {
+			if targets[i].Upstream().DialectFor(shape) == shape {
 				return true
 			}
 		}
@@ -193,7 +201,10 @@ func complete(call *gateway.Call, body []byte) error {
 
 // attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
-	request := request{own: written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()}, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true}}
+	request := request{
+		own:   written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()},
+		model: call.Model, stream: call.Stream, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true},
+	}
 	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
 		to := request.in(&target, call.Surface.Operation)

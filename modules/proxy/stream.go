@@ -58,12 +58,9 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	}
 	p.app.ObserveTruncation(call.Provider)
 	p.log.Warn("stream broke", zap.String("request_id", call.ID), zap.String("provider", call.Provider), zap.Error(e))
-	if e.Told {
-		return nil
+	if !e.Told {
+		call.BreakStream(w, e) // the status is sent
 	}
-	// The status is sent: what is left is an event that the official SDKs raise, and no [DONE].
-	w.Write(call.AppendErrorEvent(nil, e)) //nolint:errcheck // nobody is left to tell
-	http.NewResponseController(w).Flush()  //nolint:errcheck
 	return nil
 }
 
@@ -112,7 +109,13 @@ func (l *relay) run() error {
 	if flushing != nil {
 		return errors.Join(context.Canceled, flushing)
 	}
-	return l.stream.Err()
+	if err := l.stream.Err(); err != nil {
+		return err
+	}
+	if err := l.call.EndStream(l.w); err != nil {
+		return errors.Join(context.Canceled, err)
+	}
+	return nil
 }
 
 // write sends the current event, and before the last one what has to be there by then.
@@ -122,23 +125,22 @@ func (l *relay) write() error {
 	}
 	if !l.stream.Last() {
 		l.pieces++
-		return l.send(l.stream.Event())
+		return l.send(l.stream.Event(), l.stream.Data())
 	}
 	if l.call.IncludeUsage && l.stream.Usage() == (dialect.Usage{}) { // the provider was asked, and told none
-		if err := l.send(openai.AppendUsageEvent(nil, l.sample, l.usage())); err != nil {
+		if err := l.send(openai.AppendUsageEvent(nil, l.sample, l.usage()), nil); err != nil {
 			return err
 		}
 	}
 	l.keep()
-	return l.send(l.stream.Event())
+	return l.send(l.stream.Event(), l.stream.Data())
 }
 
-func (l *relay) send(event []byte) error {
+func (l *relay) send(event, data []byte) error {
 	if l.call.Record != nil {
 		l.call.Record.Event(event)
 	}
-	_, err := l.w.Write(event)
-	return err
+	return l.call.WriteEvent(l.w, event, data)
 }
 
 // keep hands a complete answer to the cache before the last event leaves.

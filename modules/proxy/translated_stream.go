@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/sse"
 )
 
 // translatedStream gives a provider's events in another dialect. One of them may become several there, or none.
@@ -42,7 +43,7 @@ func (s *translatedStream) Next() bool {
 	}
 	end := bytes.Index(s.pending, []byte("\n\n")) + len("\n\n")
 	s.event, s.pending = s.pending[:end], s.pending[end:]
-	s.data = dataOf(s.event)
+	s.data = sse.DataOf(s.event)
 	return true
 }
 
@@ -91,12 +92,6 @@ func (s *translatedStream) encode(e *dialect.Event) {
 		s.pieces++
 	}
 	s.buf = s.encoder.Encode(s.buf, e)
-}
-
-// dataOf takes the data out of an event of ours, which has it in one line and last.
-func dataOf(event []byte) []byte {
-	_, data, _ := bytes.Cut(event, []byte("data: "))
-	return bytes.TrimSuffix(data, []byte("\n\n"))
 }
 
 // Event is the current event in wire form.

@@ -12,6 +12,8 @@ import (
 // written once for each dialect, however many attempts there are.
 type request struct {
 	own    written
+	model  string // what the client asked for, which its body may not say
+	stream bool
 	policy dialect.Policy
 
 	neutral *dialect.Request // nil before it is needed
@@ -56,6 +58,7 @@ func (q *request) in(target *gateway.Target, op dialect.Operation) *written {
 func (q *request) write(w *written, model string) {
 	if q.neutral == nil && q.fault == nil {
 		if q.neutral, q.fault = q.own.codec.DecodeRequest(q.own.body); q.fault == nil {
+			q.neutral.Model, q.neutral.Stream = q.model, q.stream
 			q.neutral.IncludeUsage = false // the provider asks for it by itself, if it has to be asked for
 		}
 	}

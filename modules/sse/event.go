@@ -19,6 +19,12 @@ func AppendData(dst, data []byte) []byte {
 	}
 }
 
+// DataOf takes the data out of an event that has it in one line, and last.
+func DataOf(event []byte) []byte {
+	_, data, _ := bytes.Cut(event, []byte("data: "))
+	return bytes.TrimSuffix(data, []byte("\n\n"))
+}
+
 // AppendEvent appends an event with a type, which must be of one line.
 func AppendEvent(dst []byte, typ string, data []byte) []byte {
 	dst = append(dst, "event: "...)

@@ -23,8 +23,8 @@ type Request struct {
 	HasSeed bool
 	// Store says that the provider is to keep the answer, so that the call does more than answer.
 	Store bool
-	// Repeatable says that the same call is meant to get the same answer: a single candidate at temperature 0
-	// that nobody stores.
+	// Repeatable says that the same call is meant to get the same answer: embeddings, and a single candidate at
+	// temperature 0 that nobody stores.
 	Repeatable bool
 }
 
@@ -34,18 +34,26 @@ const (
 	maxChoices = 1 << 20
 )
 
-// Peek reads a request in one pass over its top-level members and its generationConfig. Check must have passed
-// the body. An error says which member the gateway cannot do without, or cannot read; all others are the
+// Peek reads a request for an operation in one pass over its top-level members and its generationConfig. Check must
+// have passed the body. An error says which member the gateway cannot do without, or cannot read; all others are the
 // provider's to judge.
-func Peek(body []byte) (Request, *dialect.Error) {
+func Peek(op dialect.Operation, body []byte) (Request, *dialect.Error) {
 	r := Request{Choices: 1}
-	hasContents := false
+	input := "contents"
+	if op == dialect.Embeddings {
+		input = "content"
+	}
+	hasInput := false
 	for name, value := range fields(body) {
 		switch string(name) {
-		case "contents":
-			if hasContents = isList(value); !hasContents {
-				return Request{}, dialect.Mistyped("contents", "an array")
+		case input:
+			if hasInput = isList(value) || input == "content" && value[0] == '"'; !hasInput {
+				return Request{}, dialect.Mistyped(input, "an array")
 			}
+		case "requests": // of batchEmbedContents
+			hasInput = hasInput || op == dialect.Embeddings && isList(value)
+		case "generateContentRequest": // of countTokens, in place of its contents
+			hasInput = hasInput || op == dialect.CountTokens && value[0] == '{'
 		case "generationConfig":
 			if err := r.config(value); err != nil {
 				return Request{}, err
@@ -54,11 +62,15 @@ func Peek(body []byte) (Request, *dialect.Error) {
 			r.Store = string(value) == "true"
 		}
 	}
-	if !hasContents {
-		return Request{}, dialect.Missing("contents", "there is nothing to answer")
+	if !hasInput {
+		return Request{}, dialect.Missing(input, "there is nothing to answer")
 	}
-	r.MaxTokens *= r.Choices
-	r.Repeatable = r.HasTemperature && r.Temperature == 0 && r.Choices == 1 && !r.Store
+	switch r.MaxTokens *= r.Choices; op {
+	case dialect.Chat:
+		r.Repeatable = r.HasTemperature && r.Temperature == 0 && r.Choices == 1 && !r.Store
+	case dialect.Embeddings:
+		r.Repeatable = true
+	}
 	return r, nil
 }
 
@@ -95,7 +107,7 @@ func EstimateInput(body []byte) int64 {
 	var estimate dialect.Estimate
 	for name, value := range fields(body) {
 		switch string(name) {
-		case "contents", "systemInstruction", "tools", "generationConfig":
+		case "contents", "systemInstruction", "tools", "generationConfig", "content", "requests", "generateContentRequest":
 			estimate.Add(value)
 		}
 	}

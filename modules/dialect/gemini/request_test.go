@@ -25,7 +25,7 @@ func TestPeekReadsWhatTheGatewayNeeds(t *testing.T) {
 		{`{` + contents + `,"generationConfig":{"temperature":0.5}}`, Request{Choices: 1, Temperature: 0.5, HasTemperature: true}},
 	}
 	for _, tt := range tests {
-		if got, err := Peek([]byte(tt.body)); err != nil || got != tt.want {
+		if got, err := Peek(dialect.Chat, []byte(tt.body)); err != nil || got != tt.want {
 			t.Errorf("Peek(%s) = %+v, %v, want %+v", tt.body, got, err, tt.want)
 		}
 	}
@@ -41,7 +41,7 @@ func TestPeekNamesTheFieldThatItCannotRead(t *testing.T) {
 		{`{` + contents + `,"generationConfig":{"temperature":"0"}}`, "generationConfig.temperature", "a number"},
 	}
 	for _, tt := range tests {
-		_, err := Peek([]byte(tt.body))
+		_, err := Peek(dialect.Chat, []byte(tt.body))
 		if err == nil || err.Kind != dialect.InvalidRequest || err.Field != tt.field || !strings.Contains(err.Message, tt.says) {
 			t.Errorf("Peek(%s) = %v, want an error about %s that says %q", tt.body, err, tt.field, tt.says)
 		}
@@ -83,7 +83,7 @@ func FuzzPeekSurvivesAnything(f *testing.F) {
 	f.Add([]byte(`{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9,"temperature":0.5}}`))
 	f.Add([]byte(`{"contents":[],"generation_config":{"max_output_tokens":NaN`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if r, err := Peek(body); err == nil && dialect.Check(body) == nil && (r.MaxTokens < 0 || r.Choices < 1) {
+		if r, err := Peek(dialect.Chat, body); err == nil && dialect.Check(body) == nil && (r.MaxTokens < 0 || r.Choices < 1) {
 			t.Fatalf("Peek(%q) = %+v", body, r)
 		}
 		if n := EstimateInput(body); n < 0 || n > int64(len(body))+4 {
@@ -97,7 +97,7 @@ func BenchmarkPeekAndEstimate(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Peek(body); err != nil || EstimateInput(body) == 0 {
+		if _, err := Peek(dialect.Chat, body); err != nil || EstimateInput(body) == 0 {
 			b.Fatal(err)
 		}
 	}

@@ -305,7 +305,7 @@ func TestWhatTheClientSendsIsUnderstood(t *testing.T) {
 		r.Format.Kind != dialect.FormatSchema || string(r.Format.Schema) != `{"type":"integer"}`:
 		t.Errorf("%s is read as %+v", body, r)
 	}
-	peeked, fault := gemini.Peek(body)
+	peeked, fault := gemini.Peek(dialect.Chat, body)
 	if fault != nil || peeked.MaxTokens != 100 || !peeked.HasSeed || peeked.Temperature != 0.5 {
 		t.Errorf("peeked %+v, %v", peeked, fault)
 	}

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/sse"
+)
+
+// ServeAnswerStream writes a whole answer as the stream that the client asked for. The error is a *dialect.Error where the
+// answer cannot be told in events; nothing has been sent then.
+func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
+	c.Provider, c.Upstream = answer.Provider, answer.Model
+	begun := false
+	var writing error
+	err := c.Codec().Replay(answer.Body, dialect.StreamOptions{IncludeUsage: c.IncludeUsage}, func(event []byte) bool {
+		if !begun {
+			begun = true
+			c.BeginStream(w)
+		}
+		writing = c.WriteEvent(w, event, sse.DataOf(event))
+		return writing == nil
+	})
+	if err != nil {
+		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider's answer is not complete", Cause: err}
+	}
+	if writing == nil {
+		writing = c.EndStream(w)
+	}
+	return writing
+}
+
+// BeginStream sends the head of a streamed answer. Provider and Upstream must be known.
+func (c *Call) BeginStream(w http.ResponseWriter) {
+	h := w.Header()
+	h["Content-Type"] = []string{"text/event-stream"}
+	if c.Array != nil {
+		h["Content-Type"] = jsonType
+	}
+	h["Cache-Control"] = []string{"no-cache"}
+	h["X-Accel-Buffering"] = []string{"no"}
+	c.nameRoute(h)
+	c.Status = http.StatusOK
+	w.WriteHeader(http.StatusOK)
+}
+
+// WriteEvent sends an event of a stream whose head is sent, as it is in wire form; or its data, where the client wants an array.
+func (c *Call) WriteEvent(w http.ResponseWriter, event, data []byte) error {
+	if c.Array != nil {
+		event = c.Array.Append(make([]byte, 0, len(data)+4), data)
+	}
+	_, err := w.Write(event)
+	return err
+}
+
+// EndStream sends what ends a stream behind its last event, which for server-sent events is nothing.
+func (c *Call) EndStream(w http.ResponseWriter) error {
+	if c.Array == nil {
+		return nil
+	}
+	_, err := w.Write(c.Array.End(nil))
+	return err
+}
+
+// BreakStream ends a stream that cannot go on with an error in it, which the official SDKs raise. Whether the client is there to
+// read it does not matter.
+func (c *Call) BreakStream(w http.ResponseWriter, e *dialect.Error) {
+	event := c.Codec().AppendErrorEvent(nil, c.identified(e))
+	if c.WriteEvent(w, event, sse.DataOf(event)) == nil && c.EndStream(w) == nil {
+		http.NewResponseController(w).Flush() //nolint:errcheck
+	}
+}
