@@ -41,6 +41,8 @@ type Codec struct {
 	// Replay gives a whole answer as the events of a stream, each with its blank line and valid until yield returns. It stops
 	// without an error where yield returns false. An error says that the answer is not complete, and that there was no event.
 	Replay func(answer []byte, o StreamOptions, yield func(event []byte) bool) error
+	// Embeddings translates embeddings; nil where the dialect has none.
+	Embeddings *EmbeddingCodec
 	// ReadOutcome takes in a whole answer, or one event of a stream after another, in the provider's words.
 	ReadOutcome func(o *Outcome, data []byte)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
-	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
@@ -192,7 +191,7 @@ func (p *Proxy) deliver(w http.ResponseWriter, call *gateway.Call, answer, nativ
 func complete(call *gateway.Call, body []byte) error {
 	switch {
 	case call.Surface.Operation == dialect.Embeddings:
-		return openai.CompleteEmbeddings(body)
+		return call.Codec().Embeddings.Complete(body)
 	case call.Native == nil:
 		return call.Codec().Complete(body)
 	}
@@ -202,8 +201,8 @@ func complete(call *gateway.Call, body []byte) error {
 // attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
 	request := request{
-		own:   written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()},
-		model: call.Model, stream: call.Stream, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true},
+		own:    written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()},
+		stream: call.Stream, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true},
 	}
 	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
@@ -246,7 +245,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Targ
 	}
 	call.UpstreamFor += took
 	if err == nil && to != &request.own {
-		reply, err = to.translate(reply, request.own.codec, call)
+		reply, err = request.translate(to, reply, call)
 	}
 	if err != nil || reply.Stream == nil {
 		p.finish(call, target.Upstream(), err, took)
@@ -254,7 +253,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Targ
 	if err != nil {
 		return nil, err
 	}
-	call.Usage = call.Usage.Add(reply.Usage)
+	call.Usage = call.Usage.Add(used(call, reply))
 	return reply, nil
 }
 

@@ -84,7 +84,7 @@ func newProxy(t testing.TB) (p *Proxy, a, b *scripted) {
 
 func newProxyWith(t testing.TB, config, options string) (p *Proxy, a, b *scripted) {
 	t.Helper()
-	p = gatewaytest.Handler(t, gatewaytest.Context(t, config), "llm_proxy", options).(*Proxy)
+	p = handlerWith(t, config, options)
 	provider := func(name string) *scripted {
 		up, _ := p.app.Upstream(name)
 		s := up.Provider.(*scripted)
@@ -92,6 +92,12 @@ func newProxyWith(t testing.TB, config, options string) (p *Proxy, a, b *scripte
 		return s
 	}
 	return p, provider("a"), provider("b")
+}
+
+// handlerWith makes the handler in a gateway of the given config.
+func handlerWith(t testing.TB, config, options string) *Proxy {
+	t.Helper()
+	return gatewaytest.Handler(t, gatewaytest.Context(t, config), "llm_proxy", options).(*Proxy)
 }
 
 func whole(body string) *gateway.Reply {

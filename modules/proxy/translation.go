@@ -12,13 +12,13 @@ import (
 // written once for each dialect, however many attempts there are.
 type request struct {
 	own    written
-	model  string // what the client asked for, which its body may not say
-	stream bool
+	stream bool // what the body may not say
 	policy dialect.Policy
 
-	neutral *dialect.Request // nil before it is needed
-	fault   *dialect.Error   // why there is none
-	foreign []*written
+	neutral   *dialect.Request          // nil before it is needed
+	embedding *dialect.EmbeddingRequest // in place of it
+	fault     *dialect.Error            // why there is none
+	foreign   []*written
 }
 
 // written is a request in one dialect.
@@ -46,19 +46,25 @@ func (q *request) in(target *gateway.Target, op dialect.Operation) *written {
 	case w.codec == nil:
 		w.err = dialect.Errorf(dialect.Internal, "the provider speaks a dialect that the gateway does not know")
 		return w
-	case op != dialect.Chat:
-		w.err = dialect.Errorf(dialect.InvalidRequest, "this model's provider takes no %s; ask another model", op)
-	default:
+	case op == dialect.Chat:
 		q.write(w, target.Model)
+	case op == dialect.Embeddings:
+		q.writeEmbedding(w, target.Model)
+	default:
+		w.err = noOperation(op)
 	}
 	q.foreign = append(q.foreign, w)
 	return w
 }
 
+func noOperation(op dialect.Operation) *dialect.Error {
+	return dialect.Errorf(dialect.InvalidRequest, "this model's provider takes no %s; ask another model", op)
+}
+
 func (q *request) write(w *written, model string) {
 	if q.neutral == nil && q.fault == nil {
 		if q.neutral, q.fault = q.own.codec.DecodeRequest(q.own.body); q.fault == nil {
-			q.neutral.Model, q.neutral.Stream = q.model, q.stream
+			q.neutral.Stream = q.stream
 			q.neutral.IncludeUsage = false // the provider asks for it by itself, if it has to be asked for
 		}
 	}
@@ -95,7 +101,15 @@ func upstreamHeader(client http.Header, from, to dialect.Name) http.Header {
 	return header
 }
 
-// translate gives a provider's reply in the dialect of the call.
+// translate gives a reply to what was written in the dialect of the call.
+func (q *request) translate(w *written, reply *gateway.Reply, call *gateway.Call) (*gateway.Reply, error) {
+	if q.embedding != nil {
+		return q.translateEmbedding(reply, w.codec, call)
+	}
+	return w.translate(reply, q.own.codec, call)
+}
+
+// translate gives a provider's reply in another dialect.
 func (w *written) translate(reply *gateway.Reply, to *dialect.Codec, call *gateway.Call) (*gateway.Reply, error) {
 	now := time.Now()
 	if reply.Stream != nil {

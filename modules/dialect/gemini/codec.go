@@ -27,6 +27,7 @@ var Codec = dialect.Codec{
 	Replay: func(answer []byte, _ dialect.StreamOptions, yield func(event []byte) bool) error {
 		return Replay(answer, yield)
 	},
+	Embeddings:  &embeddings,
 	ReadOutcome: ReadOutcome,
 }
 

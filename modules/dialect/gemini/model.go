@@ -40,8 +40,8 @@ func Resource(model string) string {
 	return "models/" + model
 }
 
-// SetModel appends a body with a model's name wherever a body of its kind may name one beside the address.
-func SetModel(dst, body []byte, resource string) []byte {
+// ModelEdits put a model's name wherever a body may name one beside the address.
+func ModelEdits(body []byte, resource string) []dialect.Edit {
 	name := dialect.String(nil, resource)
 	var edits []dialect.Edit
 	for member, value := range dialect.Members(body) {
@@ -62,5 +62,5 @@ func SetModel(dst, body []byte, resource string) []byte {
 		}
 		edits = append(edits, edit)
 	}
-	return dialect.Splice(dst, body, edits...)
+	return edits
 }

@@ -21,6 +21,7 @@ var Codec = dialect.Codec{
 	Replay: func(answer []byte, o dialect.StreamOptions, yield func(event []byte) bool) error {
 		return Replay(answer, o.IncludeUsage, yield)
 	},
+	Embeddings:  &embeddings,
 	ReadOutcome: ReadOutcome,
 }
 

@@ -59,5 +59,5 @@ func escape(resource string) string {
 
 // Body is an attempt's body with the model's resource wherever it names one.
 func Body(resource string, attempt *gateway.Attempt) []byte {
-	return wire.SetModel(make([]byte, 0, len(attempt.Body)+64), attempt.Body, resource)
+	return attempt.Splice(wire.ModelEdits(attempt.Body, resource)...)
 }
