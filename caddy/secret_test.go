@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,7 +38,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	canary := p.newKey(map[string]any{"name": "canary"})
 	secrets := map[string]string{"the gateway key": canary, "the provider's key": strings.TrimPrefix(upKey, "UP_KEY="), "the admin credential": p.Admin}
 
-	var seen bytes.Buffer
+	var seen, upstreamSaw bytes.Buffer
 	note := func(r response) {
 		seen.WriteString(r.Body)
 		r.Header.Write(&seen) //nolint:errcheck // a buffer takes all
@@ -54,13 +55,27 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	if id := p.do("GET", "/v1/models", canary, "", "X-Request-Id", "sp_"+strings.Repeat("0", 64)).Header.Get("X-Request-Id"); strings.HasPrefix(id, "sp_") {
 		t.Errorf("a credential sent as request id was echoed: %s", id)
 	}
+	for _, method := range []string{"generateContent", "streamGenerateContent", "streamGenerateContent?alt=sse", "countTokens", "nope"} {
+		path := "/v1beta/models/up/m:" + method
+		note(p.do("POST", path, "", contentBody, "X-Goog-Api-Key", canary))
+		separator := map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]
+		note(p.do("POST", path+separator+"key="+canary, "", contentBody))
+		note(p.do("POST", path+separator+"key="+canary+"&key="+wrong, "", contentBody))
+	}
 	note(p.do("GET", "/v1beta/models?key="+canary, "", ""))
+	note(p.do("GET", "/v1/models?%6bey="+canary, "", ""))
+	for _, r := range up.requests() {
+		fmt.Fprintf(&upstreamSaw, "%s %v %s\n", r.Path, r.Header, r.Body)
+	}
 	note(p.do("GET", "/v1/api-keys/", p.Admin, ""))
 	note(p.do("GET", "/v1/health", "", ""))
 	note(p.do("GET", "/v1/metrics", "", ""))
 	note(response{Body: adminAPI(t, p, "/config/")})
 	if strings.Contains(seen.String(), "org-secret") || strings.Contains(seen.String(), "provider=secret") {
 		t.Error("a header of the provider's account reached a client")
+	}
+	if strings.Contains(upstreamSaw.String(), canary) {
+		t.Errorf("the gateway key reached the provider: …%s…", around(upstreamSaw.String(), canary))
 	}
 	places := map[string]string{"an answer": seen.String(), "the log": afterFirstStart(p)}
 	for _, name := range []string{"gateway.db", "gateway.db-wal", "gateway.db-shm"} {
@@ -117,6 +132,8 @@ func adminAPI(t *testing.T, p *process, path string) string {
 	}
 	return string(text)
 }
+
+const contentBody = `{"contents":[{"role":"user","parts":[{"text":"hello"}]}]}`
 
 // Case 85: a gateway key opens nothing of the admin's, and a hash is no credential.
 func TestAGatewayKeyIsNoAdminCredential(t *testing.T) {
