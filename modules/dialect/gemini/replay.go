@@ -34,7 +34,8 @@ type replay struct {
 }
 
 // response sends a response: its parts first, and with an event at the end of each candidate what is known of it
-// then. The last event tells what is known of the whole, such as the usage.
+// then. The last event tells what is known of the whole, such as the usage, and has a candidate where there is one, as
+// clients expect of every event.
 func (r *replay) response(answer []byte) {
 	var candidates []byte
 	tail := []byte{'{'}
@@ -49,10 +50,15 @@ func (r *replay) response(answer []byte) {
 			tail = append(dialect.Member(tail, string(name)), value...)
 		}
 	}
+	var last []byte
 	for raw := range dialect.Elements(list(candidates)) {
-		r.candidate(raw)
+		if last != nil {
+			r.candidate(last, nil)
+		}
+		last = raw
 	}
-	if len(tail) == 1 && len(candidates) > 0 {
+	if last != nil {
+		r.candidate(last, tail[1:])
 		return
 	}
 	r.buf = append(append(r.buf[:0], "data: "...), r.head...)
@@ -63,8 +69,9 @@ func (r *replay) response(answer []byte) {
 	r.send()
 }
 
-// candidate sends a candidate: an event for each piece of its parts, and one that says why it ended.
-func (r *replay) candidate(raw []byte) {
+// candidate sends a candidate: an event for each piece of its parts, and one that says why it ended, with the members
+// that tail has.
+func (r *replay) candidate(raw, tail []byte) {
 	end := []byte{'{'}
 	var content []byte
 	r.index, r.role = nil, nil
@@ -98,6 +105,9 @@ func (r *replay) candidate(raw []byte) {
 		end = append(append(dialect.Member(end, "content"), rest...), '}')
 	}
 	r.buf = append(append(r.buf, end...), "}]"...)
+	if len(tail) > 0 {
+		r.buf = append(append(r.buf, ','), tail...)
+	}
 	r.send()
 }
 
