@@ -100,7 +100,11 @@ var filterOptions = &openapi3filter.Options{
 		if in.SecurityScheme.Type == "http" {
 			name = "Authorization"
 		}
-		if in.RequestValidationInput.Request.Header.Get(name) == "" {
+		sent := in.RequestValidationInput.Request.Header.Get(name)
+		if in.SecurityScheme.In == "query" {
+			sent = in.RequestValidationInput.Request.URL.Query().Get(name)
+		}
+		if sent == "" {
 			return errors.New("the credential is missing")
 		}
 		return nil
@@ -244,7 +248,7 @@ func TestOpenAPIDescribesTheGateway(t *testing.T) {
 	spent := c.newKey(map[string]any{"limits": []string{"1/1h", "100000tokens/1h", "2concurrent"}})
 	c.do("GET", "/v1/models", spent, "")
 
-	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), azureExchanges(c), anthropicExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
+	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), azureExchanges(c), anthropicExchanges(c, spent), googleExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
 		c.hold(t, e)
 	}
 	holdKeys(t, c)

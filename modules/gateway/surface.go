@@ -128,7 +128,7 @@ func SurfaceOf(path string) *Surface {
 		return ModelsList
 	case strings.HasPrefix(path, azurePrefix):
 		return azureSurface(path)
-	case path == "/v1beta", strings.HasPrefix(path, "/v1beta/"):
+	case strings.HasPrefix(path+"/", "/v1beta/"):
 		return otherContent
 	case path == "/v1/api-keys" || strings.HasPrefix(path, "/v1/api-keys/"):
 		return KeysAdmin
