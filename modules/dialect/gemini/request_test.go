@@ -83,8 +83,10 @@ func FuzzPeekSurvivesAnything(f *testing.F) {
 	f.Add([]byte(`{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9,"temperature":0.5}}`))
 	f.Add([]byte(`{"contents":[],"generation_config":{"max_output_tokens":NaN`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if r, err := Peek(dialect.Chat, body); err == nil && dialect.Check(body) == nil && (r.MaxTokens < 0 || r.Choices < 1) {
-			t.Fatalf("Peek(%q) = %+v", body, r)
+		for _, op := range []dialect.Operation{dialect.Chat, dialect.CountTokens, dialect.Embeddings} {
+			if r, err := Peek(op, body); err == nil && dialect.Check(body) == nil && (r.MaxTokens < 0 || r.Choices < 1) {
+				t.Fatalf("Peek(%s, %q) = %+v", op, body, r)
+			}
 		}
 		if n := EstimateInput(body); n < 0 || n > int64(len(body))+4 {
 			t.Fatalf("EstimateInput(%q) = %d", body, n)

@@ -81,3 +81,20 @@ func TestUsageIsToldToAnAnswerThatHasNone(t *testing.T) {
 		t.Errorf("one that has its own becomes %s", got)
 	}
 }
+
+func TestEveryEventOfAReplayHasACandidate(t *testing.T) {
+	const answer = `{"candidates":[{"content":{"parts":[{"text":"a"}],"role":"model"},"finishReason":"STOP","index":0},` +
+		`{"content":{"parts":[{"text":"b"}],"role":"model"},"finishReason":"MAX_TOKENS","index":1}],"usageMetadata":{"promptTokenCount":3},"modelVersion":"m"}`
+	var tally Tally
+	err := Replay([]byte(answer), func(event []byte) bool {
+		data := event[len("data: ") : len(event)-len("\n\n")]
+		if w := readResponse(data); w.candidate() == nil {
+			t.Errorf("an event without one is %s", data)
+		}
+		tally.Add(data)
+		return true
+	})
+	if err != nil || !tally.Complete() || tally.Usage().Input != 3 {
+		t.Errorf("%v, complete %t, used %+v", err, tally.Complete(), tally.Usage())
+	}
+}
