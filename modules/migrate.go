@@ -32,7 +32,7 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate --to <postgres URL> [--from <SQLite file>]",
 		Short: "Copies the embedded database to PostgreSQL",
-		Long: `Copies all teams and keys, the hash of the admin credential, the usage and the
+		Long: `Copies all teams, keys and records of files, the hash of the admin credential, the usage and the
 request log from the embedded SQLite database to PostgreSQL, whose tables are made
 where they are missing. Usage is copied only where PostgreSQL has none yet, since it adds up.
 
@@ -87,6 +87,9 @@ func migrate(cmd *cobra.Command, from, to string) error {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d teams copied, %d were there already\n", done.Teams, done.TeamsPresent)
 	fmt.Fprintf(cmd.OutOrStdout(), "%d keys copied, %d were there already\n", done.Created, done.Present)
+	if done.Files+done.FilesPresent > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "records of %d files copied, of %d were there already\n", done.Files, done.FilesPresent)
+	}
 	if err := migrateLedger(cmd, source, target); err != nil {
 		return fmt.Errorf("copying the ledger: %w; run it again to go on", err)
 	}

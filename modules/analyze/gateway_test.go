@@ -81,6 +81,7 @@ func (fakeStore) Answers() gateway.AnswerStore { return fakeAnswers{} }
 func (fakeStore) UseDataDir(string) error      { return nil }
 func (fakeStore) Keys() gateway.KeyStore       { return nil }
 func (fakeStore) Ledger() gateway.Ledger       { return fakeLedger{} }
+func (fakeStore) Files() gateway.FileStore     { return nil }
 func (fakeStore) Ping(context.Context) error   { return nil }
 func (fakeStore) Release() error               { return nil }
 

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/stores/sqlrow"
 )
 
 // Source is a key store whose whole content can be read, such as sqlite.Store.
@@ -15,6 +18,8 @@ type Source interface {
 	Export(ctx context.Context, yield func(key *gateway.Key, current gateway.KeyHash) error) error
 	// ListTeams is gateway.KeyStore's.
 	ListTeams(ctx context.Context, after string, limit int) ([]*gateway.Team, error)
+	// ExportFiles calls yield with the record of every file. An error of yield ends it and is returned.
+	ExportFiles(ctx context.Context, yield func(*gateway.File) error) error
 	// AdminHash is gateway.KeyStore's.
 	AdminHash(ctx context.Context) (gateway.KeyHash, bool, error)
 }
@@ -27,11 +32,13 @@ type Imported struct {
 	Taken []string
 	// Teams are the records of teams that were copied, and TeamsPresent those that were here before.
 	Teams, TeamsPresent int
+	// Files are the records of files that were copied, and FilesPresent those that were here before.
+	Files, FilesPresent int
 	// Admin tells whether the hash of the admin credential was copied. One that was here before stays.
 	Admin bool
 }
 
-// Import copies all teams and keys of another store, and the hash of its admin credential. What is here already stays
+// Import copies all teams, keys and records of files of another store, and the hash of its admin credential. What is here already stays
 // as it is, so an import that was interrupted can be run again. Progress is called after each key.
 //
 // On error, Imported tells how far it came.
@@ -48,6 +55,9 @@ func (s *Store) Import(ctx context.Context, from Source, progress func(Imported)
 		return nil
 	})
 	if err != nil {
+		return done, err
+	}
+	if err := s.importFiles(ctx, from, &done); err != nil {
 		return done, err
 	}
 	hash, found, err := from.AdminHash(ctx)
@@ -79,6 +89,23 @@ func (s *Store) importTeams(ctx context.Context, from Source, done *Imported) er
 			after = team.Name
 		}
 	}
+}
+
+func (s *Store) importFiles(ctx context.Context, from Source, done *Imported) error {
+	return from.ExportFiles(ctx, func(file *gateway.File) error {
+		return s.call(ctx, "importing the record of file "+file.ID, func(ctx context.Context, pool *pgxpool.Pool) error {
+			result, err := pool.Exec(ctx, sqlrow.InsertFile, sqlrow.FileArgs(file)...)
+			if err != nil {
+				return err
+			}
+			if result.RowsAffected() == 0 {
+				done.FilesPresent++
+				return nil
+			}
+			done.Files++
+			return nil
+		})
+	})
 }
 
 func (s *Store) importKey(ctx context.Context, key *gateway.Key, current gateway.KeyHash, done *Imported) error {

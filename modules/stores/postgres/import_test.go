@@ -225,6 +225,32 @@ func TestImportGoesThroughPages(t *testing.T) {
 	sameKeys(t, target, source)
 }
 
+func TestImportCopiesWhoseFilesAre(t *testing.T) {
+	source, target := newSource(t), newStore(t)
+	now := time.Now().UTC().Truncate(time.Second)
+	file := func(provider, id, owner string) *gateway.File {
+		return &gateway.File{Provider: provider, ID: id, Owner: owner, Purpose: "batch", Created: now, Expires: now.Add(time.Hour), Object: []byte(`{}`)}
+	}
+	for _, f := range []*gateway.File{file("a", "file-1", "team:a"), file("b", "file-1", "key:b"), file("a", "file-2", "key:b")} {
+		if err := source.AddFile(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := target.AddFile(t.Context(), file("a", "file-2", "key:here")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Imported{{Files: 2, FilesPresent: 1}, {FilesPresent: 3}} {
+		if done, err := target.Import(t.Context(), source, func(Imported) {}); err != nil || !reflect.DeepEqual(done, want) {
+			t.Errorf("got %+v and error %v, want %+v", done, err, want)
+		}
+	}
+	for _, want := range []*gateway.File{file("a", "file-1", "team:a"), file("b", "file-1", "key:b"), file("a", "file-2", "key:here")} {
+		if got, err := target.FileByID(t.Context(), want.Owner, want.ID); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v and error %v, want %+v", got, err, want)
+		}
+	}
+}
+
 func TestImportOfNothingIsNoError(t *testing.T) {
 	if done, err := newStore(t).Import(t.Context(), newSource(t), func(Imported) {}); err != nil || !reflect.DeepEqual(done, Imported{}) {
 		t.Errorf("got %+v and error %v", done, err)

@@ -82,6 +82,9 @@ func (db *Database) Ledger() gateway.Ledger { return db.store }
 // Keys keeps the keys. It is a gateway.KeyFeed too.
 func (db *Database) Keys() gateway.KeyStore { return db.store }
 
+// Files keeps whose the files are that providers keep.
+func (db *Database) Files() gateway.FileStore { return db.store }
+
 // Release gives the database back to the pool, which closes it with its last user.
 func (db *Database) Release() error {
 	if db.taken == "" {

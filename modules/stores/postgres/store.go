@@ -138,6 +138,7 @@ func (s *Store) open() (*pgxpool.Pool, error) {
 
 // Interface guards
 var (
-	_ gateway.KeyStore = (*Store)(nil)
-	_ gateway.KeyFeed  = (*Store)(nil)
+	_ gateway.KeyStore  = (*Store)(nil)
+	_ gateway.KeyFeed   = (*Store)(nil)
+	_ gateway.FileStore = (*Store)(nil)
 )

@@ -99,4 +99,8 @@ func annotate(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-var _ gateway.KeyStore = (*Store)(nil)
+// Interface guards
+var (
+	_ gateway.KeyStore  = (*Store)(nil)
+	_ gateway.FileStore = (*Store)(nil)
+)

@@ -188,7 +188,7 @@ func Hashes(rows Rows) ([]gateway.KeyHash, error) {
 // Answered says whether an error is nil or one that gateway.KeyStore promises, and so tells of the data, not of the database.
 func Answered(err error) bool {
 	for _, promised := range []error{nil, gateway.ErrKeyNotFound, gateway.ErrKeyExists,
-		gateway.ErrTeamNotFound, gateway.ErrTeamExists, gateway.ErrTeamInUse} {
+		gateway.ErrTeamNotFound, gateway.ErrTeamExists, gateway.ErrTeamInUse, gateway.ErrFileNotFound} {
 		if errors.Is(err, promised) {
 			return true
 		}
