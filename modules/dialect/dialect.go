@@ -26,6 +26,18 @@ const (
 	Embeddings Operation = "embeddings"
 	// CountTokens asks how many tokens a chat call's prompt is. The conventions have no name for it.
 	CountTokens Operation = "count_tokens"
+
+	// The operations whose requests and answers are passed on as they are, by providers that have them. But for the first, the
+	// conventions have no names for them.
+	TextCompletion  Operation = "text_completion"
+	ImageGeneration Operation = "image_generation"
+	ImageEdit       Operation = "image_edit"
+	ImageVariation  Operation = "image_variation"
+	Speech          Operation = "speech"
+	Transcription   Operation = "transcription"
+	Translation     Operation = "translation"
+	Moderation      Operation = "moderation"
+	Files           Operation = "files"
 )
 
 // Usage counts the tokens of one answer. The counts are disjoint: an input token is in exactly one of the
