@@ -41,7 +41,7 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b
 
 // key names the answer to a call. It is false where the call is not to be cached, or cannot be compared with others.
 func (c *Cache) key(call *gateway.Call, r *http.Request) (key gateway.AnswerKey, ok bool) {
-	if !call.Repeatable && c.Match != MatchAll || call.CacheTTL != nil && *call.CacheTTL == 0 {
+	if call.Surface.Passed || !call.Repeatable && c.Match != MatchAll || call.CacheTTL != nil && *call.CacheTTL == 0 {
 		return key, false
 	}
 	kind, tenant, ok := c.tenant(call, r)

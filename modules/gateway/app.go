@@ -84,6 +84,7 @@ type Database interface {
 	UseDataDir(dir string) error
 	Keys() KeyStore
 	Ledger() Ledger
+	Files() FileStore
 	// Release is as Store's.
 	Release() error
 }
@@ -277,6 +278,9 @@ func (app *App) Store() Store { return app.store }
 
 // Database is what keeps keys.
 func (app *App) Database() Database { return app.db }
+
+// Files keeps whose the files are that providers keep.
+func (app *App) Files() FileStore { return app.db.Files() }
 
 // AppOf returns the gateway that a handler's config belongs to, made with defaults where the config names none.
 func AppOf(ctx caddy.Context) (*App, error) {

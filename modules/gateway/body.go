@@ -120,10 +120,15 @@ func (c *Call) parse(r *http.Request) *dialect.Error {
 	if err := c.Read(r); err != nil {
 		return err
 	}
+	if takesForm(c.Surface.Operation) && isForm(r) {
+		return c.peekForm(r.Header.Get("Content-Type"))
+	}
 	if err := dialect.Check(c.Body()); err != nil {
 		return err
 	}
 	switch {
+	case c.Surface.Passed:
+		return c.peekPassed()
 	case c.Surface.Operation != "" && c.Surface.Dialect == dialect.OpenAI:
 		c.takeDeployment(r.URL.Path)
 		return c.peekOpenAI()

@@ -34,6 +34,8 @@ type Call struct {
 	MaxTokens    int64         // the largest of all caps on output; 0 where there is none
 	Repeatable   bool          // the same call is meant to get the same answer (temperature 0, embeddings)
 	InputTokens  int64         // an estimate from the body's size, for reservations
+	// ContentType is that of a body which is a form; "" where it is JSON.
+	ContentType string
 
 	// Route is where the call goes, set by Resolve.
 	Route *Route

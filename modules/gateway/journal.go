@@ -180,7 +180,7 @@ func (j *journal) logCall(c *Call) {
 	if c.Key != nil {
 		row.KeyID, row.Team = c.Key.ID, c.Key.Team
 	}
-	if j.config.Prompts {
+	if j.config.Prompts && c.ContentType == "" { // a form is files for the most part, of which no prompt can be made
 		row.Prompt = j.config.prompt(c.Body())
 	}
 	j.mu.Lock()

@@ -22,6 +22,9 @@ func (m *metrics) prepare(app *App) {
 			m.requests.WithLabelValues(surface.Name, OtherLabel, code)
 		}
 		for _, route := range routes {
+			if !route.can(surface.Needs) {
+				continue
+			}
 			for _, code := range lateCodes {
 				m.requests.WithLabelValues(surface.Name, route.Name, code)
 			}

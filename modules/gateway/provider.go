@@ -43,12 +43,16 @@ type Attempt struct {
 	Operation dialect.Operation
 	// Dialect is the shape of the body and of the answer; empty for the provider's own.
 	Dialect dialect.Name
-	// Model is the provider's own name for the model.
+	// Model is the provider's own name for the model; "" where the provider is to choose, or has none to choose.
 	Model string
 	// Body is the client's, in the attempt's dialect, not to be changed. The provider splices the model in.
 	Body []byte
 	// Lasting says that nobody writes to the body again, even when the call is over, as happens to a pooled one.
 	Lasting bool
+	// ContentType is Body's, with its boundary where it is a form; "" is JSON's.
+	ContentType string
+	// Method is the HTTP method; "" is POST. Resource is what follows the operation's own path. Only calls about files have them.
+	Method, Resource string
 	// Stream says that events are wanted as they come.
 	Stream bool
 	// WantUsage says that the client asked for the usage event of a stream itself; else the provider asks for
@@ -72,7 +76,7 @@ func (a *Attempt) Splice(edits ...dialect.Edit) []byte {
 
 // Reply is a successful answer: either whole, or as a stream.
 type Reply struct {
-	// Header holds what may travel back to the client; may be nil.
+	// Header holds what may travel back to the client with an answer that is passed on as it is: its type, above all. May be nil.
 	Header http.Header
 	// Body is the whole answer in the attempt's dialect, where Stream is nil.
 	Body []byte
@@ -87,9 +91,10 @@ type Reply struct {
 type Stream interface {
 	// Next waits for the next event and says whether there is one.
 	Next() bool
-	// Event is the current event as the client gets it, in wire form with its blank line. Valid until Next.
+	// Event is the current event as the client gets it, in wire form with its blank line; of an answer that is passed on and does
+	// not come in events, the next piece of it. Valid until Next.
 	Event() []byte
-	// Data is the event's data, without framing. Valid until Next.
+	// Data is the event's data, without framing; nil of a mere piece. Valid until Next.
 	Data() []byte
 	// Last says that the current event ends a complete answer (OpenAI's [DONE]).
 	Last() bool

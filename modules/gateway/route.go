@@ -120,12 +120,16 @@ type ModelNamer interface {
 // Resolve finds the call's route and checks that its key may use the model, once. It needs Parse.
 func (c *Call) Resolve() *dialect.Error {
 	if c.Route == nil {
-		if c.Route = c.App.RouteTo(c.Model); c.Route == nil {
-			return &dialect.Error{Kind: dialect.ModelNotFound, Field: "model",
-				Message: fmt.Sprintf("the model %q does not exist here; GET /v1/models lists those that do", clip(c.Model, 100))}
+		route, err := c.App.routeOn(c.Surface, c.Model)
+		if err != nil {
+			return err
 		}
+		c.Route = route
 	}
 	if c.Key != nil && !c.Key.MayUse(c.Model) {
+		if c.Model == "" {
+			return &dialect.Error{Kind: dialect.Permission, Field: "model", Message: "this key may use certain models only; name one of them"}
+		}
 		return &dialect.Error{Kind: dialect.Permission, Field: "model",
 			Message: fmt.Sprintf("this key may not use the model %q", clip(c.Model, 100))}
 	}

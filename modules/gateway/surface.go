@@ -18,25 +18,29 @@ type Surface struct {
 	Operation dialect.Operation
 	// Method is the only method that the surface takes; "" where its handler decides.
 	Method string
+	// Needs is what a provider must have to be asked.
+	Needs Capability
+	// Passed says that requests and answers are passed on as they are, of whatever type. No cache keeps them.
+	Passed bool
 }
 
 // The surfaces.
 var (
-	ChatCompletions = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost}
-	ResponsesCreate = &Surface{Name: "responses", Dialect: dialect.Responses, Operation: dialect.Chat, Method: http.MethodPost}
+	ChatCompletions = &Surface{Name: "chat_completions", Dialect: dialect.OpenAI, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanChat}
+	ResponsesCreate = &Surface{Name: "responses", Dialect: dialect.Responses, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanResponses}
 	// ResponsesStored is all that the API offers to do with answers that a provider has stored. The gateway has none of it.
 	ResponsesStored  = &Surface{Name: "other", Dialect: dialect.Responses}
-	EmbeddingsCreate = &Surface{Name: "embeddings", Dialect: dialect.OpenAI, Operation: dialect.Embeddings, Method: http.MethodPost}
+	EmbeddingsCreate = &Surface{Name: "embeddings", Dialect: dialect.OpenAI, Operation: dialect.Embeddings, Method: http.MethodPost, Needs: CanEmbeddings}
 	ModelsList       = &Surface{Name: "models", Dialect: dialect.OpenAI, Method: http.MethodGet}
-	MessagesCreate   = &Surface{Name: "messages", Dialect: dialect.Anthropic, Operation: dialect.Chat, Method: http.MethodPost}
-	MessagesCount    = &Surface{Name: "count_tokens", Dialect: dialect.Anthropic, Operation: dialect.CountTokens, Method: http.MethodPost}
+	MessagesCreate   = &Surface{Name: "messages", Dialect: dialect.Anthropic, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanChat}
+	MessagesCount    = &Surface{Name: "count_tokens", Dialect: dialect.Anthropic, Operation: dialect.CountTokens, Method: http.MethodPost, Needs: CanChat}
 	MessagesModels   = &Surface{Name: "models", Dialect: dialect.Anthropic, Method: http.MethodGet}
-	ContentGenerate  = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost}
-	ContentStream    = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost}
-	ContentCount     = &Surface{Name: "count_tokens", Dialect: dialect.Gemini, Operation: dialect.CountTokens, Method: http.MethodPost}
-	ContentEmbed     = &Surface{Name: "embed_content", Dialect: dialect.Gemini, Operation: dialect.Embeddings, Method: http.MethodPost}
+	ContentGenerate  = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanChat}
+	ContentStream    = &Surface{Name: "generate_content", Dialect: dialect.Gemini, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanChat}
+	ContentCount     = &Surface{Name: "count_tokens", Dialect: dialect.Gemini, Operation: dialect.CountTokens, Method: http.MethodPost, Needs: CanChat}
+	ContentEmbed     = &Surface{Name: "embed_content", Dialect: dialect.Gemini, Operation: dialect.Embeddings, Method: http.MethodPost, Needs: CanEmbeddings}
 	ContentModels    = &Surface{Name: "models", Dialect: dialect.Gemini, Method: http.MethodGet}
-	AnalyzePrompt    = &Surface{Name: "analyze", Dialect: dialect.Analyze, Operation: dialect.Chat, Method: http.MethodPost}
+	AnalyzePrompt    = &Surface{Name: "analyze", Dialect: dialect.Analyze, Operation: dialect.Chat, Method: http.MethodPost, Needs: CanChat}
 	AnalyzeProviders = &Surface{Name: "analyze_providers", Dialect: dialect.Analyze, Method: http.MethodGet}
 	AnalyzeStats     = &Surface{Name: "analyze_cache_stats", Dialect: dialect.Analyze, Method: http.MethodGet}
 	KeysAdmin        = &Surface{Name: "api_keys", Dialect: dialect.Analyze}
@@ -46,13 +50,37 @@ var (
 	otherMessages    = &Surface{Name: "other", Dialect: dialect.Anthropic}
 	otherContent     = &Surface{Name: "other", Dialect: dialect.Gemini}
 	otherAnalyze     = &Surface{Name: "other", Dialect: dialect.Analyze}
+
+	Completions     = passed("completions", dialect.TextCompletion, CanCompletions)
+	ImagesGenerate  = passed("images_generations", dialect.ImageGeneration, CanImages)
+	ImagesEdit      = passed("images_edits", dialect.ImageEdit, CanImages)
+	ImagesVary      = passed("images_variations", dialect.ImageVariation, CanImages)
+	AudioSpeech     = passed("audio_speech", dialect.Speech, CanAudio)
+	AudioTranscribe = passed("audio_transcriptions", dialect.Transcription, CanAudio)
+	AudioTranslate  = passed("audio_translations", dialect.Translation, CanAudio)
+	Moderations     = passed("moderations", dialect.Moderation, CanModerations)
+	Files           = &Surface{Name: "files", Dialect: dialect.OpenAI, Operation: dialect.Files, Needs: CanFiles, Passed: true}
 )
+
+// passed is a surface of OpenAI's API that is passed on to providers that have it.
+func passed(name string, operation dialect.Operation, needs Capability) *Surface {
+	return &Surface{Name: name, Dialect: dialect.OpenAI, Operation: operation, Method: http.MethodPost, Needs: needs, Passed: true}
+}
 
 var surfaces = map[string]*Surface{
 	"/v1/chat/completions":      ChatCompletions,
 	"/v1/responses":             ResponsesCreate,
 	"/v1/embeddings":            EmbeddingsCreate,
 	"/v1/models":                ModelsList,
+	"/v1/completions":           Completions,
+	"/v1/images/generations":    ImagesGenerate,
+	"/v1/images/edits":          ImagesEdit,
+	"/v1/images/variations":     ImagesVary,
+	"/v1/audio/speech":          AudioSpeech,
+	"/v1/audio/transcriptions":  AudioTranscribe,
+	"/v1/audio/translations":    AudioTranslate,
+	"/v1/moderations":           Moderations,
+	"/v1/files":                 Files,
 	"/v1/messages":              MessagesCreate,
 	"/v1/messages/count_tokens": MessagesCount,
 	"/v1beta/models":            ContentModels,
@@ -74,7 +102,7 @@ var methods = map[string]*Surface{
 	gemini.MethodEmbedBatch: ContentEmbed,
 }
 
-// surfaceOf finds the surface of a request. Three of them share the paths of the models: every client of Anthropic's API says so in
+// surfaceOf finds the surface of a request. Three of them share the paths of the models, two those of files: every client of Anthropic's API says so in
 // a header, and one of Google's, which may have been told its version v1, by where it puts its key.
 func surfaceOf(r *http.Request) *Surface {
 	s := SurfaceOf(r.URL.Path)
@@ -87,7 +115,7 @@ func surfaceOf(r *http.Request) *Surface {
 		case keyedAsGoogles(r):
 			return ContentModels
 		}
-	case Other:
+	case Other, Files:
 		switch {
 		case anthropic:
 			return otherMessages
@@ -126,6 +154,8 @@ func SurfaceOf(path string) *Surface {
 			return ContentModels
 		}
 		return ModelsList
+	case strings.HasPrefix(path, "/v1/files/"):
+		return Files
 	case strings.HasPrefix(path, azurePrefix):
 		return azureSurface(path)
 	case strings.HasPrefix(path+"/", "/v1beta/"):

@@ -75,6 +75,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	if !lists && (call.Surface.Operation == "" || call.Codec() == nil) {
 		return call.Fail(w, r, notFound(call.Surface))
 	}
+	if call.Surface == gateway.Files {
+		return p.serveFiles(w, r, call)
+	}
 	if method := call.Surface.Method; r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
 		w.Header().Set("Allow", method)
 		return call.Fail(w, r, dialect.Errorf(dialect.MethodNotAllowed, "use %s", method))
@@ -87,6 +90,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	}
 	if err := call.Resolve(); err != nil {
 		return call.Fail(w, r, err)
+	}
+	if call.Surface.Passed {
+		return p.servePassed(w, r, call)
 	}
 	body := call.Body()
 	if call.Native != nil {
@@ -206,7 +212,7 @@ func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gat
 	}
 	var last, gap error
 	for _, target := range plan(call.Route, rand.Int64N) {
-		to := request.in(&target, call.Surface.Operation)
+		to := request.to(&target, call.Surface)
 		if to.err != nil {
 			gap = to.err // another target's dialect may have what this one's has not
 			continue
@@ -232,6 +238,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Targ
 	a := &gateway.Attempt{
 		Operation: call.Surface.Operation, Dialect: to.codec.Name, Model: target.Model, Body: to.body, Lasting: to.lasting, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
 		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID,
+		ContentType: call.ContentType, Method: request.ask.method, Resource: request.ask.resource,
 	}
 	call.Attempts++
 	call.Provider, call.Upstream = target.Provider, target.Model

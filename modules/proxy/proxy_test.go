@@ -30,9 +30,10 @@ func TestMain(m *testing.M) {
 
 // scripted is a provider that does as its test says.
 type scripted struct {
-	List []string     `json:"list,omitempty"`
-	Own  dialect.Name `json:"speaks,omitempty"`
-	Also dialect.Name `json:"also,omitempty"`
+	List []string             `json:"list,omitempty"`
+	Own  dialect.Name         `json:"speaks,omitempty"`
+	Also dialect.Name         `json:"also,omitempty"`
+	Has  []gateway.Capability `json:"has,omitempty"`
 
 	mu   sync.Mutex
 	sent []*gateway.Attempt

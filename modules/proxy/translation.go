@@ -14,6 +14,7 @@ type request struct {
 	own    written
 	stream bool // what the body may not say
 	policy dialect.Policy
+	ask    fileAsk // of a call about files
 
 	neutral   *dialect.Request          // nil before it is needed
 	embedding *dialect.EmbeddingRequest // in place of it
@@ -28,6 +29,14 @@ type written struct {
 	lasting bool     // see gateway.Attempt
 	dropped []string // the client's fields that were left out
 	err     *dialect.Error
+}
+
+// to is the request as a target's provider takes it. The error says why that cannot be.
+func (q *request) to(target *gateway.Target, surface *gateway.Surface) *written {
+	if !target.Upstream().Can(surface.Needs) {
+		return &written{err: surface.Lacking(target.Model)}
+	}
+	return q.in(target, surface.Operation)
 }
 
 // in is the request in the dialect of a target, written with its model where it has to be written. The error is of a request that cannot be read, or that the dialect cannot express.

@@ -196,7 +196,7 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 	claims := make([]gateway.Claim, 0, len(own)+len(team)+len(l.Limits))
 	var subject, tenant string
 	if len(own)+len(team) > 0 {
-		subject, tenant = "key:"+call.Key.ID, tenantOf(call.Key)
+		subject, tenant = "key:"+call.Key.ID, call.Key.Tenant()
 	}
 	for _, limit := range own {
 		claims = append(claims, gateway.Claim{Subject: subject, Tenant: tenant, Scope: "key", Limit: limit, Cost: 1})
@@ -211,7 +211,7 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 		case call.Key == nil || who != call.Key.ID && who != call.Key.Team:
 			tenant = ""
 		case tenant == "":
-			tenant = tenantOf(call.Key)
+			tenant = call.Key.Tenant()
 		}
 	}
 	for _, limit := range l.Limits {
@@ -219,14 +219,6 @@ func (l *RateLimit) claims(call *gateway.Call, r *http.Request) ([]gateway.Claim
 			Limit: gateway.Limit{Kind: limit.Kind, N: limit.N, Window: time.Duration(limit.Window)}, Cost: 1})
 	}
 	return l.weigh(claims, call, r)
-}
-
-// tenantOf is the key's team, else the key.
-func tenantOf(key *gateway.Key) string {
-	if key.Team != "" {
-		return "team:" + key.Team
-	}
-	return "key:" + key.ID
 }
 
 // subject is who is counted.
@@ -273,7 +265,7 @@ const assumedOutput = 1024
 // the limit is assumed, so that a small limit does not refuse the first call.
 func reservation(call *gateway.Call, limit int64) int64 {
 	output := call.MaxTokens
-	if output == 0 && call.Surface.Operation == dialect.Chat {
+	if output == 0 && (call.Surface.Operation == dialect.Chat || call.Surface.Operation == dialect.TextCompletion) {
 		output = min(assumedOutput, limit/16)
 	}
 	return max(1, call.InputTokens+output)

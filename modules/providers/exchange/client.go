@@ -4,6 +4,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -70,20 +71,26 @@ func (c *Client) Close() {
 	}
 }
 
-func (c *Client) post(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
+// request sends an attempt's request.
+func (c *Client) request(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
 	base := c.next()
 	traceServer(ctx, base)
 	req := (&http.Request{
 		Method: http.MethodPost, URL: below(base, ref), Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        make(http.Header, 8),
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-		ContentLength: int64(len(body)),
+		Header: make(http.Header, 8),
 	}).WithContext(ctx)
 	for name, values := range attempt.Header {
 		req.Header[name] = values
 	}
-	req.Header["Content-Type"] = []string{"application/json"}
+	if attempt.Method != "" {
+		req.Method = attempt.Method
+	}
+	if req.Method == http.MethodPost {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.ContentLength = int64(len(body))
+		req.Header["Content-Type"] = []string{cmp.Or(attempt.ContentType, "application/json")}
+	}
 	req.Header["X-Request-Id"] = []string{attempt.RequestID}
 	if attempt.Stream {
 		req.Header["Accept"] = []string{"text/event-stream"}

@@ -23,9 +23,13 @@ type Format struct {
 	Unwrap func(answer *http.Response)
 	// Reader makes a reader of one stream's events.
 	Reader func(header func(name string) string) Reader
+	// MaxEvent bounds one event of a stream, in bytes. Default: MaxEvent.
+	MaxEvent int
+	// Passes says of which media types an answer goes on in pieces as they come, whatever they are; nil where it is always JSON.
+	Passes func(mediaType string) bool
 }
 
-// Send makes one attempt: it posts a body and takes the answer in, or the first event of it. ref is an escaped path below the API's
+// Send makes one attempt: it sends a body and takes the answer in, or the first event or piece of it. ref is an escaped path below the API's
 // address, perhaps with a query.
 func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -43,7 +47,7 @@ func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gat
 }
 
 func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
-	resp, err := c.post(ctx, ref, body, attempt)
+	resp, err := c.request(ctx, ref, body, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +60,18 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		format.Unwrap(resp)
 	}
 	if attempt.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		s, err := openStream(ctx, w, resp, format.Reader(resp.Header.Get))
+		s, err := openStream(ctx, w, resp, format)
 		if err != nil {
 			return nil, err
 		}
-		return &gateway.Reply{Stream: s}, nil
+		return &gateway.Reply{Header: format.passing(resp, false), Stream: s}, nil
+	}
+	if format.Passes != nil && format.Passes(mediaType(resp)) {
+		s, err := openPieces(ctx, w, resp)
+		if err != nil {
+			return nil, err
+		}
+		return &gateway.Reply{Header: format.passing(resp, true), Stream: s}, nil
 	}
 	defer resp.Body.Close()
 	answer, err := readAnswer(ctx, w, resp)
@@ -74,5 +85,5 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		return nil, format.ParseError(http.StatusBadGateway, resp.Header.Get, answer)
 	}
 	usage, _ := format.UsageOf(answer)
-	return &gateway.Reply{Body: answer, Usage: usage}, nil
+	return &gateway.Reply{Header: format.passing(resp, false), Body: answer, Usage: usage}, nil
 }

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -19,6 +20,12 @@ type Reader interface {
 	Read(data []byte) Verdict
 	// Usage is what the events have told of it so far.
 	Usage() dialect.Usage
+}
+
+// Ender is implemented by readers of streams that just end, without an event that says so.
+type Ender interface {
+	// Ended says whether the events so far are a complete answer.
+	Ended() bool
 }
 
 // Verdict is what becomes of an event.
@@ -57,8 +64,11 @@ type stream struct {
 }
 
 // openStream waits for the first event, so that a failure inside a 200 is still one that may be tried elsewhere.
-func openStream(ctx context.Context, w *watch, resp *http.Response, reader Reader) (*stream, error) {
-	s := &stream{ctx: ctx, watch: w, resp: resp, reader: reader, scanner: sse.NewScanner(resp.Body, MaxEvent)}
+func openStream(ctx context.Context, w *watch, resp *http.Response, format *Format) (*stream, error) {
+	s := &stream{
+		ctx: ctx, watch: w, resp: resp, reader: format.Reader(resp.Header.Get),
+		scanner: sse.NewScanner(resp.Body, cmp.Or(format.MaxEvent, MaxEvent)),
+	}
 	s.scanner.OnRead(s.beforeRead)
 	if !s.Next() {
 		resp.Body.Close()
@@ -134,6 +144,10 @@ func (s *stream) next() bool {
 			s.event, s.data = s.buf, v.Data
 		}
 		return true
+	}
+	if ender, ok := s.reader.(Ender); ok && s.begun && ender.Ended() && s.scanner.Err() == nil {
+		s.last = true
+		return false
 	}
 	s.err = s.broken()
 	return false

@@ -13,8 +13,8 @@ import (
 //		api_key             <placeholder>
 //		models              <model>...
 //		default_model       <model>
+//		surfaces            <name>...
 //		structured_output   json_schema|json_object|none
-//		responses           on|off
 //		connect_timeout     <duration>
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
@@ -35,10 +35,10 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = gateway.ListArgs(d, &p.Names)
 		case "default_model":
 			err = gateway.OneArg(d, &p.Default)
+		case "surfaces":
+			err = p.unmarshalSurfaces(d)
 		case "structured_output":
 			err = gateway.OneArg(d, &p.Schema)
-		case "responses":
-			err = p.switchResponses(d)
 		case "connect_timeout":
 			err = gateway.DurationArg(d, &p.ConnectTimeout)
 		case "first_token_timeout":
@@ -52,23 +52,6 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// switchResponses reads on or off.
-func (p *Provider) switchResponses(d *caddyfile.Dispenser) error {
-	var word string
-	if p.Responses != nil {
-		return d.Err("responses is given twice")
-	}
-	if err := gateway.OneArg(d, &word); err != nil {
-		return err
-	}
-	if word != "on" && word != "off" {
-		return d.Errf("responses: %q is none of on and off", word)
-	}
-	on := word == "on"
-	p.Responses = &on
 	return nil
 }
 

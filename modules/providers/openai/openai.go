@@ -43,11 +43,11 @@ type Provider struct {
 	// Default is the model of calls that name only the provider. Default: gpt-4.1-mini for OpenAI's own address, else the
 	// first of Names, else the first that the server lists.
 	Default string `json:"default_model,omitempty"`
+	// Surfaces are what the server has: chat, embeddings, responses, completions, images, audio, moderations and files. Calls of other
+	// surfaces do not go to it, but for those of the Responses API, which are translated into chat. Default: all of them for OpenAI's own address; chat, embeddings and completions for any other.
+	Surfaces []gateway.Capability `json:"surfaces,omitempty"`
 	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none. Default: json_schema.
 	Schema string `json:"structured_output,omitempty"`
-	// Responses says that the server has OpenAI's Responses API; where not, calls of that API are translated into chat completions.
-	// Default: true for OpenAI's own address, else false.
-	Responses *bool `json:"responses,omitempty"`
 	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
 	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
@@ -87,9 +87,8 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Default == "" && len(p.Names) > 0 {
 		p.Default = p.Names[0]
 	}
-	if p.Responses == nil {
-		own := !slices.ContainsFunc(p.BaseURLs, func(base string) bool { return base != openAIBase })
-		p.Responses = &own
+	if len(p.Surfaces) == 0 {
+		p.Surfaces = defaultSurfaces(p.BaseURLs)
 	}
 	if p.Schema == "" {
 		p.Schema = SchemaStandard
@@ -106,6 +105,9 @@ func (p *Provider) Provision(caddy.Context) error {
 // Validate refuses a missing credential and unknown words.
 func (p *Provider) Validate() error {
 	if err := p.api.Key.Check(); err != nil {
+		return err
+	}
+	if err := checkSurfaces(p.Surfaces); err != nil {
 		return err
 	}
 	switch p.Schema {
@@ -130,7 +132,7 @@ func (p *Provider) Dialect() dialect.Name { return dialect.OpenAI }
 
 // Speaks knows the Responses API where the server has it.
 func (p *Provider) Speaks(name dialect.Name) bool {
-	return name == dialect.OpenAI || name == dialect.Responses && *p.Responses
+	return name == dialect.OpenAI || name == dialect.Responses && p.Can(gateway.CanResponses)
 }
 
 // Serves says whether the provider takes a model: those of its list, or all where it has none.
@@ -152,6 +154,7 @@ var (
 	_ gateway.Polyglot   = (*Provider)(nil)
 	_ gateway.SwitchedOn = (*Provider)(nil)
 	_ gateway.ModelNamer = (*Provider)(nil)
+	_ gateway.Capable    = (*Provider)(nil)
 	_ caddy.Provisioner  = (*Provider)(nil)
 	_ caddy.Validator    = (*Provider)(nil)
 	_ caddy.CleanerUpper = (*Provider)(nil)

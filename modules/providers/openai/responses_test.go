@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -27,8 +26,7 @@ const (
 func withResponses(t testing.TB, h http.HandlerFunc) *Provider {
 	t.Helper()
 	return newProvider(t, serve(t, h).URL, func(p *Provider) {
-		on := true
-		p.Responses = &on
+		p.Surfaces = []gateway.Capability{gateway.CanChat, gateway.CanResponses}
 	})
 }
 
@@ -38,20 +36,19 @@ func respond(stream bool) *gateway.Attempt {
 }
 
 func TestOnlyOpenAIsOwnAddressHasTheResponsesAPIUnlessToldSo(t *testing.T) {
-	on, off := true, false
 	for _, tt := range []struct {
 		name  string
 		bases []string
-		told  *bool
+		told  []gateway.Capability
 		want  bool
 	}{
 		{"OpenAI", []string{openAIBase}, nil, true},
-		{"OpenAI, told not to", []string{openAIBase}, &off, false},
+		{"OpenAI, told not to", []string{openAIBase}, []gateway.Capability{gateway.CanChat}, false},
 		{"another", []string{"http://127.0.0.1:1/v1"}, nil, false},
-		{"another, told to", []string{"http://127.0.0.1:1/v1"}, &on, true},
+		{"another, told to", []string{"http://127.0.0.1:1/v1"}, []gateway.Capability{gateway.CanResponses}, true},
 		{"both", []string{openAIBase, "http://127.0.0.1:1/v1"}, nil, false},
 	} {
-		p := &Provider{BaseURLs: tt.bases, Responses: tt.told}
+		p := &Provider{BaseURLs: tt.bases, Surfaces: tt.told}
 		if err := p.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -59,27 +56,6 @@ func TestOnlyOpenAIsOwnAddressHasTheResponsesAPIUnlessToldSo(t *testing.T) {
 			t.Errorf("%s: it speaks %t", tt.name, got)
 		}
 		p.Cleanup() //nolint:errcheck // never fails
-	}
-}
-
-func TestResponsesAreSwitchedByTwoWords(t *testing.T) {
-	for text, want := range map[string]string{
-		"openai {\n responses on\n}":                 "true",
-		"openai {\n responses off\n}":                "false",
-		"openai {\n responses yes\n}":                "none of on and off",
-		"openai {\n responses\n}":                    "wrong argument count",
-		"openai {\n responses on\n responses off\n}": "given twice",
-	} {
-		var p Provider
-		err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser(text))
-		switch {
-		case err != nil:
-			if !strings.Contains(strings.ToLower(err.Error()), want) {
-				t.Errorf("%s: %v", text, err)
-			}
-		case *p.Responses != (want == "true"):
-			t.Errorf("%s is %t", text, *p.Responses)
-		}
 	}
 }
 

@@ -14,6 +14,16 @@ import (
 var paths = map[dialect.Operation]string{
 	dialect.Chat:       "/chat/completions",
 	dialect.Embeddings: "/embeddings",
+
+	dialect.TextCompletion:  "/completions",
+	dialect.ImageGeneration: "/images/generations",
+	dialect.ImageEdit:       "/images/edits",
+	dialect.ImageVariation:  "/images/variations",
+	dialect.Speech:          "/audio/speech",
+	dialect.Transcription:   "/audio/transcriptions",
+	dialect.Translation:     "/audio/translations",
+	dialect.Moderation:      "/moderations",
+	dialect.Files:           "/files",
 }
 
 // Send makes one attempt. The body differs from the client's in the model and, for a stream, in asking for its usage.
@@ -25,6 +35,9 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 	path, ok := paths[attempt.Operation]
 	if !ok {
 		return nil, dialect.Errorf(dialect.InvalidRequest, "an OpenAI-compatible provider has no operation %q", attempt.Operation)
+	}
+	if passedOn(attempt.Operation) {
+		return p.pass(ctx, path, attempt)
 	}
 	if p.Schema != SchemaStandard {
 		if edit, ok := schemaEdit(attempt.Body, p.Schema); ok {

@@ -1,0 +1,149 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
+
+// Can says what the provider has, where the test says so; else chat and embeddings, as of one that does not say.
+func (p *scripted) Can(c gateway.Capability) bool {
+	if p.Has == nil {
+		return c == gateway.CanChat || c == gateway.CanEmbeddings
+	}
+	return slices.Contains(p.Has, c)
+}
+
+const mediaConfig = `"providers":[{"name":"a","provider":{"module":"scripted","list":["x","same"]}},
+	{"name":"b","provider":{"module":"scripted","list":["y","same"],"has":["audio","images","moderations"]}}],
+	"models":[{"name":"both","targets":[{"provider":"a","model":"x"}],"fallbacks":[{"provider":"b","model":"y"}]}]`
+
+// post asks a surface.
+func post(t *testing.T, p *Proxy, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	w, _ := serve(t, p, http.MethodPost, path, body, nil)
+	return w
+}
+
+// speak asks the proxy for speech by a model.
+func speak(t *testing.T, p *Proxy, model string) *httptest.ResponseRecorder {
+	t.Helper()
+	return post(t, p, "/v1/audio/speech", `{"model":"`+model+`","input":"a"}`)
+}
+
+func TestATargetWithoutTheSurfaceIsPassedOver(t *testing.T) {
+	p, a, b := newProxyWith(t, mediaConfig, `{}`)
+	b.send = func(context.Context, *gateway.Attempt) (*gateway.Reply, error) { return whole(`{"said":"a"}`), nil }
+	for model, upstream := range map[string]string{"both": "y", "same": "same", "b/y": "y"} {
+		w := speak(t, p, model)
+		if w.Code != 200 || w.Body.String() != `{"said":"a"}` || w.Header().Get("X-Llm-Provider") != "b" || w.Header().Get("X-Llm-Model") != upstream {
+			t.Errorf("%s: %d %s %v", model, w.Code, w.Body, w.Header())
+		}
+	}
+	for _, model := range []string{"x", "a/x", "a/same"} {
+		if w := speak(t, p, model); w.Code != 404 || !strings.Contains(w.Body.String(), "has no audio here") || gjson.Get(w.Body.String(), "error.param").Str != "model" {
+			t.Errorf("%s: %d %s", model, w.Code, w.Body)
+		}
+	}
+	if len(a.sent) > 0 || len(b.sent) != 3 {
+		t.Errorf("a was asked %d times, b %d times", len(a.sent), len(b.sent))
+	}
+}
+
+func TestAProviderWithoutChatGetsNone(t *testing.T) {
+	p, _, b := newProxyWith(t, mediaConfig, `{}`)
+	if w := post(t, p, "/v1/chat/completions", strings.Replace(question, "both", "b/y", 1)); w.Code != 404 || len(b.sent) > 0 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := post(t, p, "/v1/chat/completions", strings.Replace(question, "both", "same", 1)); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestTheModelIsLeftToTheFirstProviderThatHasTheSurface(t *testing.T) {
+	p, a, b := newProxyWith(t, mediaConfig, `{}`)
+	w := post(t, p, "/v1/moderations", `{"input":"a"}`)
+	if w.Code != 200 || len(a.sent) > 0 || len(b.sent) != 1 || b.sent[0].Model != "" || b.sent[0].Operation != dialect.Moderation {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if _, ok := w.Header()["X-Llm-Model"]; ok {
+		t.Errorf("the model is told as %q", w.Header().Get("X-Llm-Model"))
+	}
+}
+
+// spoken is an answer in pieces.
+type spoken struct {
+	pieces []string
+	err    error
+	at     int
+}
+
+func (s *spoken) Next() bool           { s.at++; return s.at <= len(s.pieces) }
+func (s *spoken) Event() []byte        { return []byte(s.pieces[s.at-1]) }
+func (s *spoken) Data() []byte         { return nil }
+func (s *spoken) Last() bool           { return false }
+func (s *spoken) Usage() dialect.Usage { return dialect.Usage{} }
+func (s *spoken) Err() error           { return s.err }
+func (s *spoken) Close() error         { return nil }
+
+func TestAnAnswerInPieces(t *testing.T) {
+	broken := dialect.BrokenOff()
+	for _, tt := range []struct {
+		name, contentType string
+		said              spoken
+		body              string
+		aborted           bool
+	}{
+		{"whole", "audio/mpeg", spoken{pieces: []string{"one ", "two"}}, "one two", false},
+		{"empty", "text/plain", spoken{}, "", false},
+		{"broken", "audio/mpeg", spoken{pieces: []string{"one "}, err: broken}, "one ", true},
+		{"events that break", "text/event-stream", spoken{pieces: []string{"data: 1\n\n"}, err: broken}, "data: 1\n\n" + string(openai.AppendErrorEvent(nil, broken)), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, _, b := newProxyWith(t, mediaConfig, `{}`)
+			b.send = func(context.Context, *gateway.Attempt) (*gateway.Reply, error) {
+				return &gateway.Reply{Header: http.Header{"Content-Type": {tt.contentType}}, Stream: &tt.said}, nil
+			}
+			w := httptest.NewRecorder()
+			var cause any
+			func() {
+				defer func() { cause = recover() }()
+				w = speak(t, p, "both")
+			}()
+			if (cause == http.ErrAbortHandler) != tt.aborted {
+				t.Fatalf("ended with %v", cause)
+			}
+			if !tt.aborted && (w.Code != 200 || w.Body.String() != tt.body || w.Header().Get("Content-Type") != tt.contentType) {
+				t.Errorf("%d %q %v", w.Code, w.Body, w.Header())
+			}
+		})
+	}
+}
+
+func TestUsageThatNobodyTellsIsEstimated(t *testing.T) {
+	for _, tt := range []struct {
+		operation dialect.Operation
+		length    int64
+		want      dialect.Usage
+	}{
+		{dialect.Speech, 16 << 10, dialect.Usage{Input: 5, Output: 16, Estimated: true}},
+		{dialect.ImageGeneration, 1, dialect.Usage{Input: 5, Output: 1, Estimated: true}},
+		{dialect.Transcription, 400, dialect.Usage{Input: 5, Output: 100, Estimated: true}},
+		{dialect.Moderation, 400, dialect.Usage{Input: 5, Estimated: true}},
+		{dialect.Files, 400, dialect.Usage{}},
+	} {
+		call := &gateway.Call{Surface: &gateway.Surface{Operation: tt.operation}, InputTokens: 5}
+		if got := estimate(call, tt.length); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.operation, got, tt.want)
+		}
+	}
+}
