@@ -49,10 +49,15 @@ const refusing = "answer with "
 // refuser is a provider that answers with the status that the prompt asks for.
 func refuser(t *testing.T) *upstream {
 	asked := regexp.MustCompile(refusing + `(\d+)`)
-	return newUpstream(t, func(w http.ResponseWriter, _ *http.Request, body string) {
+	return newUpstream(t, func(w http.ResponseWriter, r *http.Request, body string) {
 		status := http.StatusOK
 		if m := asked.FindStringSubmatch(body); m != nil {
 			status, _ = strconv.Atoi(m[1])
+		}
+		if status == http.StatusOK && r.URL.Path == "/v1/audio/speech" {
+			w.Header().Set("Content-Type", "audio/mpeg")
+			io.WriteString(w, "sound") //nolint:errcheck
+			return
 		}
 		if status == http.StatusOK {
 			answerWhole(w, answerText("no JSON"))

@@ -254,7 +254,7 @@ type response struct {
 	Body   string
 }
 
-// do sends a request with a JSON body and a key, either of which may be "". Headers come in pairs of name and value.
+// do sends a request with a body, of JSON where no header says otherwise, and a key, either of which may be "". Headers come in pairs of name and value.
 func (p *process) do(method, path, key, body string, headers ...string) response {
 	p.t.Helper()
 	resp, err := p.send(context.Background(), method, path, key, body, headers...)
@@ -274,14 +274,14 @@ func (p *process) send(ctx context.Context, method, path, key, body string, head
 	if err != nil {
 		return nil, err
 	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
+	}
+	if body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	return client.Do(req)
 }

@@ -238,7 +238,7 @@ func (c *contract) fits(t *testing.T, schema, text string) {
 }
 
 func TestOpenAPIDescribesTheGateway(t *testing.T) {
-	config := strings.Replace(standard(t), "llm_gateway {", "llm_gateway {\n\t\tmax_body 16KiB\n\t\tprovider demo\n"+refuser(t).provider("models m"), 1)
+	config := strings.Replace(standard(t), "llm_gateway {", "llm_gateway {\n\t\tmax_body 16KiB\n\t\tprovider demo\n"+refuser(t).provider("models m", "surfaces chat embeddings completions images audio moderations files"), 1)
 	c := &contract{process: start(t, config, upKey), doc: document(t), seen: make(map[string]bool)}
 	c.doc.Servers = openapi3.Servers{{URL: c.URL}}
 	var err error
@@ -248,7 +248,7 @@ func TestOpenAPIDescribesTheGateway(t *testing.T) {
 	spent := c.newKey(map[string]any{"limits": []string{"1/1h", "100000tokens/1h", "2concurrent"}})
 	c.do("GET", "/v1/models", spent, "")
 
-	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), azureExchanges(c), anthropicExchanges(c, spent), googleExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
+	for _, e := range slices.Concat(analyzeExchanges(c, spent), openAIExchanges(c, spent), azureExchanges(c), passedExchanges(t, c, spent), fileExchanges(t, c, spent), anthropicExchanges(c, spent), googleExchanges(c, spent), modelExchanges(c, spent), healthExchanges()) {
 		c.hold(t, e)
 	}
 	holdKeys(t, c)

@@ -23,7 +23,7 @@ func TestResponsesPassToAProviderThatHasThem(t *testing.T) {
 		fmt.Fprintf(w, "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"status\":\"in_progress\"}}\n\n"+
 			"event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":1,\"response\":%s}\n\n", answered)
 	})
-	p := start(t, strings.Replace(standard(t), "llm_gateway {", "llm_gateway {\n"+up.provider("models m", "responses on"), 1), upKey)
+	p := start(t, strings.Replace(standard(t), "llm_gateway {", "llm_gateway {\n"+up.provider("models m", "surfaces chat responses"), 1), upKey)
 	key := p.newKey(map[string]any{"limits": []string{"1000tokens/1h"}})
 	ask := func(more string) response {
 		t.Helper()
