@@ -80,7 +80,11 @@ func costTable(s *report.Series, names []string, references map[string]string) r
 				row = append(row, report.Number(s.Summary(name, way, report.Rate).Median))
 			}
 		}
-		table.Rows = append(table.Rows, append(row, report.Number(s.Summary(name, report.Alone, report.Allocations).Median)))
+		allocations := "" // of other languages there is no such count
+		if median := s.Summary(name, report.Alone, report.Allocations).Median; median > 0 {
+			allocations = report.Number(median)
+		}
+		table.Rows = append(table.Rows, append(row, allocations))
 	}
 	return table
 }

@@ -30,6 +30,7 @@ need redis-server redis-server
 need redis-cli redis-tools
 need promtool prometheus
 need amtool prometheus-alertmanager
+need taskset util-linux # pins what bench/ measures
 postgres() { command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb 2>/dev/null; }
 [ -n "$(postgres)" ] || need initdb postgresql
 [ -n "$(postgres)" ] || { echo 'The tests need PostgreSQL (initdb). Install it and run make test again.' >&2; exit 1; }
