@@ -33,6 +33,7 @@ type flight struct {
 	changed         chan struct{} // closed whenever something below changes
 	provider, model string
 	log             []byte // a stream's events so far
+	told            bool   // they are more than signs of life
 	closed          bool   // the log is not whole any more: nobody can join the stream
 	answer          *gateway.Answer
 	failure         *dialect.Error
@@ -191,13 +192,25 @@ func (rec *recorder) Event(event []byte) {
 		return
 	}
 	f.change(func() {
-		f.provider, f.model = rec.call.Provider, rec.call.Upstream
-		if f.closed || int64(len(f.log)+len(event)) > rec.cache.MaxEntry*8 {
-			f.closed, f.log = true, nil
-			return
-		}
-		f.log = append(f.log, event...)
+		f.provider, f.model, f.told = rec.call.Provider, rec.call.Upstream, true
+		f.add(event, rec.cache.MaxEntry*8)
 	})
+}
+
+// KeepAlive adds a sign of life to the log of the flight, for the clients of all who joined. The call is its handler's now.
+func (rec *recorder) KeepAlive(event []byte) {
+	if f := rec.flight; f != nil {
+		f.change(func() { f.add(event, rec.cache.MaxEntry*8) })
+	}
+}
+
+// add adds to the log, up to a size.
+func (f *flight) add(event []byte, limit int64) {
+	if f.closed || int64(len(f.log)+len(event)) > limit {
+		f.closed, f.log = true, nil
+		return
+	}
+	f.log = append(f.log, event...)
 }
 
 // Whole stores the answer before its last byte leaves, so that an immediate repeat finds it.

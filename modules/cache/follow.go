@@ -15,24 +15,22 @@ func (c *Cache) follow(w http.ResponseWriter, r *http.Request, call *gateway.Cal
 	defer func() { endWait(span, call, served) }()
 	call.Cache = gateway.CacheCollapsed
 	live := call.Stream && call.Array == nil && f.stream && call.IncludeUsage == f.includeUsage
-	sent, begun := 0, false
+	sent, told := 0, false // told says that the client has a part of the answer, not only signs of life
 	flush := http.NewResponseController(w)
 	for {
 		f.mu.Lock()
 		changed, log, closed := f.changed, f.log, f.closed
 		answer, failure, over := f.answer, f.failure, f.over
-		provider, model := f.provider, f.model
+		provider, model, events := f.provider, f.model, f.told
 		f.mu.Unlock()
 
 		switch {
-		case answer != nil && !begun:
+		case answer != nil && !told:
 			setHeaders(w.Header(), "HIT", "llm_cache; fwd=uri-miss; collapsed")
 			return true, c.serveAnswer(w, r, call, answer)
 		case live && !closed && len(log) > sent:
-			if !begun {
-				begun = true
+			if call.Provider, call.Upstream, told = provider, model, events; !call.Begun() {
 				setHeaders(w.Header(), "HIT", "llm_cache; fwd=uri-miss; collapsed")
-				call.Provider, call.Upstream = provider, model
 				call.BeginStream(w)
 			}
 			if _, err := w.Write(log[sent:]); err != nil {
@@ -43,9 +41,9 @@ func (c *Cache) follow(w http.ResponseWriter, r *http.Request, call *gateway.Cal
 				return true, nil
 			}
 			continue
-		case begun && closed:
+		case told && closed:
 			return true, c.breakOff(w, call, errTooLongToShare)
-		case over && begun:
+		case over && told:
 			if failure != nil {
 				return true, c.breakOff(w, call, failure)
 			}

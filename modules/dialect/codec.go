@@ -31,6 +31,8 @@ type Codec struct {
 	AppendError      func(dst []byte, e *Error) []byte
 	AppendErrorEvent func(dst []byte, e *Error) []byte
 	Status           func(e *Error) int
+	// KeepAlive is what a stream may hold wherever an event may begin, and clients pass over; nil where they know no such thing.
+	KeepAlive []byte
 
 	// Complete tells why a whole answer is not fit to be kept and given to others; nil where it is.
 	Complete func(answer []byte) error

@@ -76,6 +76,7 @@ type Call struct {
 
 	idField [1]string // the value of X-Request-Id, which so takes no allocation of its own
 
+	begun bool // the head of a stream is sent
 	body  *body
 	peekd bool
 	perr  *dialect.Error
@@ -86,6 +87,9 @@ type Call struct {
 type Recorder interface {
 	// Event is given each event of a stream, as the client gets it. It must not keep the slice.
 	Event(event []byte)
+	// KeepAlive is given what is sent while there is no event. It may be called by another goroutine than the call's, though never at
+	// the same time as Event.
+	KeepAlive(event []byte)
 	// Whole is given the complete, valid answer before its last byte leaves.
 	Whole(answer *Answer)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
 // statusClientGone is nginx's number for a client that left before its answer; it is never sent.
@@ -38,7 +39,6 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	}
 	c.Err = e
 	status, body := c.render(e)
-	c.Status = status
 	if status >= 500 {
 		level := zap.WarnLevel
 		if e.Kind == dialect.StoreUnavailable { // of which the store tells once, not with each call
@@ -50,9 +50,18 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 		}
 	}
 
+	if c.begun {
+		c.BreakStream(w, e)
+		return nil
+	}
+	c.Status = status
 	h := w.Header()
+	c.tellAttempts(h)
 	if e.RetryAfter > 0 || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == dialect.StatusOverloaded {
 		setRetryAfter(h, e.RetryAfter)
+	}
+	if e.Kind == dialect.RateLimit && openai.Spent(e.Code) {
+		h.Set("X-Should-Retry", "false") // the account's money does not come back by itself
 	}
 	if e.Kind == dialect.Authentication {
 		h.Set("WWW-Authenticate", `Bearer realm="llm"`)

@@ -65,7 +65,7 @@ var processMetrics = sync.OnceValue(func() *metrics {
 		cache:      counter("gateway_cache_results_total", "How the cache took part in calls: hit, miss, collapsed or bypass.", "surface", "result"),
 		upstream:   counter("gateway_upstream_requests_total", "Attempts at providers, by how they ended.", "provider", "model", "outcome"),
 		waited:     histogram("gateway_upstream_duration_seconds", "Time that one attempt took, to the end of its answer.", llmBuckets, "provider"),
-		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their first event.", "provider"),
+		truncated:  counter("gateway_streams_truncated_total", "Streams that broke after their head was sent.", "provider"),
 		unsaid:     counter("gateway_fields_dropped_total", "Fields of calls that were left out, since the provider's dialect cannot express them.", "provider"),
 		dropped:    counter("gateway_ledger_dropped_total", "Rows for the ledger that found no room in memory while it could not be written: sums of usage, or calls of the request log.", "what"),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Calls that ended in a panic of the gateway."}),
@@ -170,7 +170,7 @@ func (app *App) ObserveDropped(provider string, fields int) {
 	app.metrics.unsaid.WithLabelValues(provider).Add(float64(fields))
 }
 
-// ObserveTruncation counts a stream that broke after its first event.
+// ObserveTruncation counts a stream that broke after its head was sent.
 func (app *App) ObserveTruncation(provider string) {
 	app.metrics.truncated.WithLabelValues(provider).Inc()
 }

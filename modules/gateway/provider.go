@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
@@ -62,6 +63,20 @@ type Attempt struct {
 	Header http.Header
 	// RequestID is the gateway's id of the call, for the provider's logs.
 	RequestID string
+	// Timeouts bound the attempt where the provider's own config says nothing.
+	Timeouts Timeouts
+}
+
+// Timeouts bound an attempt. A zero is none of the caller's: the provider's default holds.
+type Timeouts struct {
+	// Connect bounds the dial and the TLS handshake, each.
+	Connect time.Duration
+	// FirstToken bounds the wait for the first event of a stream, and for a whole answer's head.
+	FirstToken time.Duration
+	// Idle bounds the wait between two events, and between two reads of a whole answer.
+	Idle time.Duration
+	// Total bounds the attempt, to the end of its answer.
+	Total time.Duration
 }
 
 // Splice is the body with edits made, which may be sent for as long as a transport wants to: the body itself where they change nothing

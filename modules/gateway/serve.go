@@ -46,7 +46,12 @@ func (c *Call) ServeAnswer(w http.ResponseWriter, answer *Answer) error {
 func (c *Call) nameRoute(h http.Header) {
 	values := []string{c.Provider, c.Upstream}
 	h["X-Llm-Provider"], h["X-Llm-Model"] = values[:1:1], values[1:]
+	c.tellAttempts(h)
+}
+
+// tellAttempts says how many providers were asked, where it was not one.
+func (c *Call) tellAttempts(h http.Header) {
 	if c.Attempts > 1 {
-		h.Set("X-Llm-Attempts", strconv.Itoa(c.Attempts))
+		h["X-Llm-Attempts"] = []string{strconv.Itoa(c.Attempts)}
 	}
 }

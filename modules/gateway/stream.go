@@ -8,16 +8,12 @@ import (
 )
 
 // ServeAnswerStream writes a whole answer as the stream that the client asked for. The error is a *dialect.Error where the
-// answer cannot be told in events; nothing has been sent then.
+// answer cannot be told in events; nothing of it has been sent then.
 func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
 	c.Provider, c.Upstream = answer.Provider, answer.Model
-	begun := false
 	var writing error
 	err := c.Codec().Replay(answer.Body, dialect.StreamOptions{IncludeUsage: c.IncludeUsage}, func(event []byte) bool {
-		if !begun {
-			begun = true
-			c.BeginStream(w)
-		}
+		c.BeginStream(w)
 		writing = c.WriteEvent(w, event, sse.DataOf(event))
 		return writing == nil
 	})
@@ -30,8 +26,19 @@ func (c *Call) ServeAnswerStream(w http.ResponseWriter, answer *Answer) error {
 	return writing
 }
 
-// BeginStream sends the head of a streamed answer. Provider and Upstream must be known.
+// BeginStream sends the head of a streamed answer, unless it is sent already. It says who answers, where that is known.
 func (c *Call) BeginStream(w http.ResponseWriter) {
+	if c.begun {
+		return
+	}
+	if c.Provider != "" {
+		c.nameRoute(w.Header())
+	}
+	c.BeginUnanswered(w)
+}
+
+// BeginUnanswered sends the head of a stream of which nobody knows yet who answers it. What fails from then on is told in the stream.
+func (c *Call) BeginUnanswered(w http.ResponseWriter) {
 	h := w.Header()
 	h["Content-Type"] = []string{"text/event-stream"}
 	if c.Array != nil {
@@ -39,10 +46,12 @@ func (c *Call) BeginStream(w http.ResponseWriter) {
 	}
 	h["Cache-Control"] = []string{"no-cache"}
 	h["X-Accel-Buffering"] = []string{"no"}
-	c.nameRoute(h)
-	c.Status = http.StatusOK
+	c.Status, c.begun = http.StatusOK, true
 	w.WriteHeader(http.StatusOK)
 }
+
+// Begun says whether the head of a stream is sent.
+func (c *Call) Begun() bool { return c.begun }
 
 // WriteEvent sends an event of a stream whose head is sent, as it is in wire form; or its data, where the client wants an array.
 func (c *Call) WriteEvent(w http.ResponseWriter, event, data []byte) error {

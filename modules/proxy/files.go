@@ -177,7 +177,8 @@ func absent(err error) bool {
 // askFiles asks the provider of the call's route.
 func (p *Proxy) askFiles(r *http.Request, call *gateway.Call, ask fileAsk) (*gateway.Reply, error) {
 	request := request{own: written{codec: call.Codec(), body: call.Body()}, ask: ask}
-	return p.attempt(r, call, call.Route.Targets[0], &request, &request.own)
+	reply, err := p.attempt(r, call, &call.Route.Targets[0], &request, &request.own)
+	return reply.Reply, err
 }
 
 // listFiles lists the tenant's files from their records: the provider would list everybody's.

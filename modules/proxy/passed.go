@@ -21,7 +21,7 @@ func (p *Proxy) servePassed(w http.ResponseWriter, r *http.Request, call *gatewa
 	if err != nil {
 		return call.Fail(w, r, err)
 	}
-	return p.pass(w, r, call, reply)
+	return p.pass(w, r, call, reply.Reply)
 }
 
 // pass passes an answer on.

@@ -4,7 +4,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -26,9 +25,29 @@ type Proxy struct {
 	// OnUnsupported is what becomes of a call with a field that a provider's dialect cannot express: refuse answers 400, drop leaves
 	// the field out and counts that. Default: refuse.
 	OnUnsupported Unsupported `json:"on_unsupported,omitempty"`
+	// Retries is how many attempts may follow the first one. Where it is more than there are other targets, those that may do better
+	// are asked again. Default: as many as there are other targets and fallbacks.
+	Retries int64 `json:"lb_retries,omitempty"`
+	// TryDuration is how long after the first attempt others may begin. Until then targets that may do better are asked again and
+	// again, where Retries does not say how often. Default: none.
+	TryDuration caddy.Duration `json:"lb_try_duration,omitempty"`
+	// ConnectTimeout bounds the dial to a provider and the TLS handshake, each. A provider's own goes before it. Default: 3s.
+	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
+	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. A provider's own goes before
+	// it. Default: 60s.
+	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
+	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. A provider's own goes before it.
+	// Default: 120s.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+	// Timeout bounds an attempt, to the end of its answer. A provider's own goes before it. Default: none.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+	// KeepAliveInterval is how long a stream may be silent before its client gets a sign of life; negative for none. The first one
+	// sends the status 200, so that what fails from then on is told in the stream. Default: 15s.
+	KeepAliveInterval caddy.Duration `json:"keepalive_interval,omitempty"`
 
-	app *gateway.App
-	log *zap.Logger
+	app      *gateway.App
+	log      *zap.Logger
+	timeouts gateway.Timeouts
 }
 
 // Unsupported is what becomes of a field that a provider's dialect cannot express.
@@ -51,17 +70,36 @@ func (p *Proxy) Provision(ctx caddy.Context) (err error) {
 	if p.OnUnsupported == "" {
 		p.OnUnsupported = Refuse
 	}
+	if p.KeepAliveInterval == 0 {
+		p.KeepAliveInterval = caddy.Duration(defaultKeepAlive)
+	}
+	p.timeouts = gateway.Timeouts{
+		Connect: time.Duration(p.ConnectTimeout), FirstToken: time.Duration(p.FirstTokenTimeout),
+		Idle: time.Duration(p.IdleTimeout), Total: time.Duration(p.Timeout),
+	}
 	p.app, err = gateway.AppOf(ctx)
 	return err
 }
 
-// Validate refuses unknown words.
+// Validate refuses unknown words and negative numbers.
 func (p *Proxy) Validate() error {
 	switch p.OnUnsupported {
 	case Refuse, Drop:
-		return nil
+	default:
+		return fmt.Errorf("on_unsupported: %q is none of refuse and drop", p.OnUnsupported)
 	}
-	return fmt.Errorf("on_unsupported: %q is none of refuse and drop", p.OnUnsupported)
+	if p.Retries < 0 {
+		return fmt.Errorf("lb_retries: %d is negative", p.Retries)
+	}
+	for name, d := range map[string]caddy.Duration{
+		"lb_try_duration": p.TryDuration, "connect_timeout": p.ConnectTimeout, "first_token_timeout": p.FirstTokenTimeout,
+		"idle_timeout": p.IdleTimeout, "timeout": p.Timeout,
+	} {
+		if d < 0 {
+			return fmt.Errorf("%s: %s is negative", name, time.Duration(d))
+		}
+	}
+	return nil
 }
 
 // ServeHTTP answers a call.
@@ -202,116 +240,6 @@ func complete(call *gateway.Call, body []byte) error {
 		return call.Codec().Complete(body)
 	}
 	return nil
-}
-
-// attempts asks the route's targets in turn until one answers. Nothing has been sent to the client yet.
-func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (*gateway.Reply, error) {
-	request := request{
-		own:    written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()},
-		stream: call.Stream, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true},
-	}
-	var last, gap error
-	for _, target := range plan(call.Route, rand.Int64N) {
-		to := request.to(&target, call.Surface)
-		if to.err != nil {
-			gap = to.err // another target's dialect may have what this one's has not
-			continue
-		}
-		reply, err := p.attempt(r, call, target, &request, to)
-		if err == nil {
-			return reply, nil
-		}
-		last = err
-		var e *dialect.Error
-		if !errors.As(err, &e) || !e.Retryable || r.Context().Err() != nil {
-			break
-		}
-	}
-	if last == nil {
-		last = gap
-	}
-	return nil, last
-}
-
-// attempt asks one target. The time of a stream's events is counted by serveStream.
-func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target gateway.Target, request *request, to *written) (*gateway.Reply, error) {
-	a := &gateway.Attempt{
-		Operation: call.Surface.Operation, Dialect: to.codec.Name, Model: target.Model, Body: to.body, Lasting: to.lasting, Header: upstreamHeader(r.Header, request.own.codec.Name, to.codec.Name),
-		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID,
-		ContentType: call.ContentType, Method: request.ask.method, Resource: request.ask.resource,
-	}
-	call.Attempts++
-	call.Provider, call.Upstream = target.Provider, target.Model
-	p.noteDropped(call, to.dropped)
-	ctx, span := startAttempt(r.Context(), target.Provider, a)
-	start := time.Now()
-	reply, err := target.Upstream().Provider.Send(ctx, a)
-	took := time.Since(start)
-	if span.IsRecording() {
-		traceReply(span, to.codec, reply, err, took)
-	}
-	call.UpstreamFor += took
-	if err == nil && to != &request.own {
-		reply, err = request.translate(to, reply, call)
-	}
-	if err != nil || reply.Stream == nil {
-		p.finish(call, target.Upstream(), err, took)
-	}
-	if err != nil {
-		return nil, err
-	}
-	call.Usage = call.Usage.Add(used(call, reply))
-	return reply, nil
-}
-
-// noteDropped counts the client's fields that were left out for a provider.
-func (p *Proxy) noteDropped(call *gateway.Call, fields []string) {
-	if len(fields) == 0 {
-		return
-	}
-	p.app.ObserveDropped(call.Provider, len(fields))
-	if entry := p.log.Check(zap.DebugLevel, "fields left out"); entry != nil {
-		entry.Write(zap.String("request_id", call.ID), zap.String("provider", call.Provider), zap.Strings("fields", fields))
-	}
-}
-
-// finish notes how an attempt ended.
-func (p *Proxy) finish(call *gateway.Call, up *gateway.Upstream, err error, took time.Duration) {
-	p.app.ObserveAttempt(call, up.Name, err, took)
-	up.Observe(err)
-	if err != nil {
-		if entry := p.log.Check(zap.DebugLevel, "attempt failed"); entry != nil {
-			entry.Write(zap.String("request_id", call.ID), zap.String("provider", up.Name), zap.String("model", call.Upstream), zap.Error(err))
-		}
-	}
-}
-
-// plan is the order in which a route's targets are asked: one by weight, then the other targets, then the fallbacks.
-func plan(route *gateway.Route, random func(int64) int64) []gateway.Target {
-	if len(route.Targets) == 1 && len(route.Fallbacks) == 0 {
-		return route.Targets
-	}
-	order := make([]gateway.Target, 0, len(route.Targets)+len(route.Fallbacks))
-	first := pick(route.Targets, random)
-	order = append(order, route.Targets[first])
-	order = append(order, route.Targets[:first]...)
-	order = append(order, route.Targets[first+1:]...)
-	return append(order, route.Fallbacks...)
-}
-
-// pick takes a target by weight.
-func pick(targets []gateway.Target, random func(int64) int64) int {
-	var total int64
-	for _, t := range targets {
-		total += int64(t.Weight)
-	}
-	n := random(total)
-	for i, t := range targets {
-		if n -= int64(t.Weight); n < 0 {
-			return i
-		}
-	}
-	return 0
 }
 
 // Interface guards

@@ -18,13 +18,20 @@ import (
 const maxFold = 8 << 20
 
 // serveStream sends events on as they come. The head waits for the first event, so that a failure before it can still
-// be answered with its own status.
+// be answered with its own status, unless the wait is so long that the client needs a sign of life.
 func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gateway.Call, body []byte) error {
+	out := p.newKeepAlive(w, call)
+	defer out.end()
 	reply, err := p.attempts(r, call, body)
 	if err != nil {
+		out.end()
+		if call.Begun() && r.Context().Err() == nil {
+			p.app.ObserveTruncation(call.Provider)
+		}
 		return call.Fail(w, r, err)
 	}
 	if reply.Stream == nil { // the provider answered whole although a stream was asked for
+		out.end()
 		a := &gateway.Answer{Provider: call.Provider, Model: call.Upstream, Body: reply.Body, Usage: call.Usage, Created: time.Now().UTC()}
 		if call.Record != nil && complete(call, reply.Body) == nil {
 			call.Record.Whole(a)
@@ -38,13 +45,14 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	defer reply.Stream.Close()
 
 	start := time.Now()
-	relay := &relay{w: w, call: call, stream: reply.Stream}
+	relay := &relay{out: out, call: call, stream: reply.Stream}
 	err = relay.run()
+	out.end()
 	took := time.Since(start)
 	call.UpstreamFor += took
 	call.Usage = call.Usage.Add(relay.usage())
 	up, _ := p.app.Upstream(call.Provider)
-	p.finish(call, up, err, call.UpstreamFor)
+	p.finish(call, up, err, reply.took+took)
 	if err == nil {
 		return nil
 	}
@@ -66,7 +74,7 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 
 // relay sends one stream on.
 type relay struct {
-	w      http.ResponseWriter
+	out    *keepAlive
 	call   *gateway.Call
 	stream gateway.Stream
 
@@ -81,41 +89,46 @@ func (l *relay) run() error {
 	if l.call.Record != nil {
 		l.fold = l.call.Codec().NewFold(maxFold)
 	}
-	out := http.NewResponseController(l.w)
-	var flushing error
+	client := http.NewResponseController(l.out.w)
+	var failed error // of the client's connection
+	send := func() error {
+		if !l.begun {
+			l.begin()
+		}
+		return l.write()
+	}
 	flush := func() {
-		if l.begun && flushing == nil {
-			flushing = out.Flush()
+		if l.begun && failed == nil {
+			failed = l.out.write(client.Flush)
 		}
 	}
 	// Events that came together leave together: what has left costs the client a wait no longer than if each had left alone.
 	waits := gateway.OnWait(l.stream, flush)
-	for l.stream.Next() && flushing == nil {
-		if !l.begun {
-			l.begun = true
-			l.call.FirstToken = time.Since(l.call.Started)
-			l.call.BeginStream(l.w)
-			if l.call.IncludeUsage {
-				l.sample = bytes.Clone(l.stream.Data())
-			}
-		}
-		if err := l.write(); err != nil {
-			return errors.Join(context.Canceled, err)
-		}
-		if !waits {
+	for failed == nil && l.stream.Next() && failed == nil {
+		if failed = l.out.write(send); !waits {
 			flush()
 		}
 	}
-	if flushing != nil {
-		return errors.Join(context.Canceled, flushing)
+	if failed != nil {
+		return errors.Join(context.Canceled, failed)
 	}
 	if err := l.stream.Err(); err != nil {
 		return err
 	}
-	if err := l.call.EndStream(l.w); err != nil {
+	if err := l.out.write(func() error { return l.call.EndStream(l.out.w) }); err != nil {
 		return errors.Join(context.Canceled, err)
 	}
 	return nil
+}
+
+// begin sends the head before the first event.
+func (l *relay) begin() {
+	l.begun = true
+	l.call.FirstToken = time.Since(l.call.Started)
+	l.call.BeginStream(l.out.w)
+	if l.call.IncludeUsage {
+		l.sample = bytes.Clone(l.stream.Data())
+	}
 }
 
 // write sends the current event, and before the last one what has to be there by then.
@@ -140,7 +153,7 @@ func (l *relay) send(event, data []byte) error {
 	if l.call.Record != nil {
 		l.call.Record.Event(event)
 	}
-	return l.call.WriteEvent(l.w, event, data)
+	return l.call.WriteEvent(l.out.w, event, data)
 }
 
 // keep hands a complete answer to the cache before the last event leaves.

@@ -33,6 +33,21 @@ func newTranslatedStream(s gateway.Stream, decoder dialect.StreamDecoder, encode
 	return t
 }
 
+// open waits for the first event, so that what fails before it may still be tried elsewhere.
+func (s *translatedStream) open() error {
+	for len(s.pending) == 0 {
+		if s.over {
+			s.Close() //nolint:errcheck // there is a better error
+			if s.err == nil {
+				return dialect.BrokenOff()
+			}
+			return s.err
+		}
+		s.fill()
+	}
+	return nil
+}
+
 // Next waits for the next event.
 func (s *translatedStream) Next() bool {
 	for len(s.pending) == 0 {

@@ -124,6 +124,9 @@ func (w *written) translate(reply *gateway.Reply, to *dialect.Codec, call *gatew
 	if reply.Stream != nil {
 		stream := newTranslatedStream(reply.Stream, w.codec.NewDecoder(), to.NewEncoder(dialect.StreamOptions{IncludeUsage: call.IncludeUsage, Created: now, Asked: call.Body()}))
 		stream.input = call.InputTokens
+		if err := stream.open(); err != nil {
+			return nil, err
+		}
 		return &gateway.Reply{Header: reply.Header, Stream: stream}, nil
 	}
 	answer, err := w.codec.DecodeAnswer(reply.Body)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -359,26 +358,6 @@ func TestUsageThatNobodyToldIsEstimated(t *testing.T) {
 type untold struct{ events }
 
 func (*untold) Usage() dialect.Usage { return dialect.Usage{} }
-
-func TestOptionsOfTheCaddyfile(t *testing.T) {
-	for text, want := range map[string]Unsupported{
-		"llm_proxy": "", "llm_proxy {\n on_unsupported drop\n}": Drop, "llm_proxy {\n on_unsupported refuse\n}": Refuse,
-	} {
-		p := new(Proxy)
-		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err != nil || p.OnUnsupported != want {
-			t.Errorf("%q: %q, %v", text, p.OnUnsupported, err)
-		}
-	}
-	for _, text := range []string{"llm_proxy x", "llm_proxy {\n on_unsupported\n}", "llm_proxy {\n on_unsupported ignore\n}", "llm_proxy {\n color red\n}",
-		"llm_proxy {\n on_unsupported drop\n on_unsupported drop\n}"} {
-		if err := new(Proxy).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err == nil {
-			t.Errorf("%q is taken", text)
-		}
-	}
-	if err := (&Proxy{OnUnsupported: "ignore"}).Validate(); err == nil {
-		t.Error("the JSON is taken")
-	}
-}
 
 // A body of the gateway's own is in OpenAI's dialect, whatever the surface, and so is the answer that is judged.
 func TestABodyOfTheGatewaysOwnIsTranslatedToo(t *testing.T) {

@@ -11,21 +11,18 @@ import (
 )
 
 // setHeaders tells a client where it stands, in three families: X-RateLimit-*, the IETF's RateLimit fields
-// (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's surfaces, the ones that its SDKs know. Each speaks of the limit
-// that is nearest to its end; those that speak of one limit only, of requests first, and of a refusal, of the one that refused.
+// (draft-ietf-httpapi-ratelimit-headers-10), and, on OpenAI's and Anthropic's surfaces, the ones that their SDKs know. Each speaks of the
+// limit that is nearest to its end; those that speak of one limit only, of requests first, and of a refusal, of the one that refused.
 func setHeaders(h http.Header, shape dialect.Name, claims []gateway.Claim, refused *gateway.Claim, now time.Time) {
 	var f fields
 	f.text.Grow(160)
-	openAI := shape == dialect.OpenAI || shape == dialect.Responses
 	nearest := tightest(claims, "")
 	if requests := tightest(claims, gateway.LimitRequests); requests != nil {
 		nearest = requests
-		if openAI {
-			f.openAI(requests, &openAIRequests)
-		}
+		f.own(requests, shape, 0, now)
 	}
-	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil && openAI {
-		f.openAI(tokens, &openAITokens)
+	if tokens := tightest(claims, gateway.LimitTokens); tokens != nil {
+		f.own(tokens, shape, 1, now)
 	}
 	if refused != nil {
 		nearest = refused
@@ -55,9 +52,16 @@ func tightest(claims []gateway.Claim, kind gateway.LimitKind) *gateway.Claim {
 	return found
 }
 
+// The names of a dialect's own fields: of the limits on requests, then on tokens.
 var (
-	openAIRequests = [3]string{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"}
-	openAITokens   = [3]string{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"}
+	openAINames = [2][3]string{
+		{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+		{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+	}
+	anthropicNames = [2][3]string{
+		{"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+		{"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	}
 )
 
 // fields gathers header fields, so that all of them take one string and one slice. Every answer has them.
@@ -90,10 +94,22 @@ func (f *fields) number(name string, value int64) {
 	f.end(name)
 }
 
-func (f *fields) openAI(c *gateway.Claim, names *[3]string) {
+// own tells of a limit in the way of a surface's own dialect, where it has one.
+func (f *fields) own(c *gateway.Claim, shape dialect.Name, unit int, now time.Time) {
+	reset := max(c.Reset, c.RetryAfter)
+	var names *[3]string
+	var text string
+	switch shape {
+	case dialect.OpenAI, dialect.Responses:
+		names, text = &openAINames[unit], reset.Round(time.Millisecond).String()
+	case dialect.Anthropic: // rounded up to the second: a client that comes back early would be refused
+		names, text = &anthropicNames[unit], now.Add(reset+time.Second-1).UTC().Format(time.RFC3339)
+	default:
+		return
+	}
 	f.number(names[0], c.Limit.N)
 	f.number(names[1], c.Remaining)
-	f.write(max(c.Reset, c.RetryAfter).Round(time.Millisecond).String())
+	f.write(text)
 	f.end(names[2])
 }
 

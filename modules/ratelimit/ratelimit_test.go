@@ -128,6 +128,17 @@ x-ratelimit-remaining-tokens: 58971
 x-ratelimit-reset: 946684861
 x-ratelimit-reset-requests: 1m0s
 x-ratelimit-reset-tokens: 1m1s`},
+		{"Anthropic's surface", `{}`, "/v1/messages", `anthropic-ratelimit-requests-limit: 1000
+anthropic-ratelimit-requests-remaining: 999
+anthropic-ratelimit-requests-reset: 2000-01-01T01:00:00Z
+anthropic-ratelimit-tokens-limit: 60000
+anthropic-ratelimit-tokens-remaining: 58971
+anthropic-ratelimit-tokens-reset: 2000-01-01T00:01:01Z
+ratelimit: "requests";r=999;t=3600
+ratelimit-policy: "requests";q=1000;w=3600
+x-ratelimit-limit: 1000
+x-ratelimit-remaining: 999
+x-ratelimit-reset: 946688401`},
 		{"another surface", strict, "/v1/analyze/", `ratelimit: "requests";r=1;t=60
 ratelimit-policy: "requests";q=2;w=60
 x-ratelimit-limit: 2
@@ -136,7 +147,7 @@ x-ratelimit-reset: 946684861`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := send(t, gatewayOf(t, tt.config), key, tt.path, question, uses(1))
+				w := send(t, gatewayOf(t, tt.config), key, tt.path, strings.Replace(question, "{", `{"max_tokens":1024,`, 1), uses(1))
 				if got := limits(w.Header()); got != tt.want {
 					t.Errorf("the headers are\n%s\nwant\n%s", got, tt.want)
 				}

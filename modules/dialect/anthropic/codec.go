@@ -15,6 +15,7 @@ var Codec = dialect.Codec{
 	AppendError:      AppendError,
 	AppendErrorEvent: AppendErrorEvent,
 	Status:           Status,
+	KeepAlive:        []byte("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
 	Complete:         Complete,
 	NewFold:          func(limit int) dialect.Fold { return NewFold(limit) },
 	SetUsage:         SetUsage,

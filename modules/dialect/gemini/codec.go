@@ -21,9 +21,12 @@ var Codec = dialect.Codec{
 	AppendError:      AppendError,
 	AppendErrorEvent: AppendErrorEvent,
 	Status:           Status,
-	Complete:         Complete,
-	NewFold:          func(limit int) dialect.Fold { return NewFold(limit) },
-	SetUsage:         SetUsage,
+	// Google's clients take nothing but data: a comment is an error to some and becomes a part of the answer in others. Blank lines
+	// pass, also between the elements of an array.
+	KeepAlive: []byte("\n\n"),
+	Complete:  Complete,
+	NewFold:   func(limit int) dialect.Fold { return NewFold(limit) },
+	SetUsage:  SetUsage,
 	Replay: func(answer []byte, _ dialect.StreamOptions, yield func(event []byte) bool) error {
 		return Replay(answer, yield)
 	},

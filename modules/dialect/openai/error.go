@@ -70,7 +70,7 @@ func AppendError(dst []byte, e *dialect.Error) []byte {
 	}
 	if e.Code != "" {
 		w.code = e.Code
-		if spent(e.Code) && e.Kind == dialect.RateLimit {
+		if Spent(e.Code) && e.Kind == dialect.RateLimit {
 			w.typ = typeQuota
 		}
 	}

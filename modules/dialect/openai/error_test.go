@@ -154,6 +154,26 @@ func TestProvidersSayHowLongToWait(t *testing.T) {
 	}
 }
 
+func TestAnErrorInAStreamHasTheStatusThatItsWordsTell(t *testing.T) {
+	for said, want := range map[string]int{
+		`{"message":"m"}`: 502,
+		`{"message":"m","type":"server_error","code":"overloaded"}`:               502,
+		`{"message":"m","code":429}`:                                              429,
+		`{"message":"m","code":"503"}`:                                            503,
+		`{"message":"m","code":200}`:                                              502,
+		`{"message":"m","type":"rate_limit_error"}`:                               429,
+		`{"message":"m","type":"tokens","code":"rate_limit_exceeded"}`:            429,
+		`{"message":"m","type":"insufficient_quota"}`:                             429,
+		`{"message":"m","type":"invalid_request_error"}`:                          400,
+		`{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}`: 401,
+		`{"message":"m","type":"invalid_request_error","code":"model_not_found"}`: 404,
+	} {
+		if got := StatusOf([]byte(`{"error":` + said + `}`)); got != want {
+			t.Errorf("%s has status %d, want %d", said, got, want)
+		}
+	}
+}
+
 func TestALongMessageIsCutBetweenCharacters(t *testing.T) {
 	body := encode(t, object{"error": object{"message": strings.Repeat("é", dialect.MaxMessage)}})
 	e := ParseError(500, fields(), body)

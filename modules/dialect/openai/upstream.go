@@ -45,7 +45,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 		e.Kind = dialect.Timeout
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Status = dialect.RateLimit, status
-		if e.Code == "" && spent(said.typ) {
+		if e.Code == "" && Spent(said.typ) {
 			e.Code = said.typ
 		}
 		e.Message = "the provider's own limit is reached; try again later"
@@ -56,7 +56,7 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 	default:
 		e.Kind = dialect.KindOfStatus(status)
 	}
-	if spent(e.Code) {
+	if Spent(e.Code) {
 		e.Retryable = false
 	}
 	if status >= 400 && status < 500 && status != http.StatusTooManyRequests && hasError(body) {
@@ -65,8 +65,27 @@ func ParseError(status int, header func(name string) string, body []byte) *diale
 	return e
 }
 
-// spent tells whether a code says that an account's money is used up, which no retry changes.
-func spent(code string) bool {
+// StatusOf is the status that an error inside of a stream would have had before it, as far as its words tell. Some servers repeat
+// the status as the code.
+func StatusOf(body []byte) int {
+	said, _ := parseBody(body)
+	switch code := gjson.GetBytes(body, "error.code").Int(); {
+	case code >= 400 && code < 600:
+		return int(code)
+	case said.code == "model_not_found":
+		return http.StatusNotFound
+	case said.typ == typeRate, said.code == "rate_limit_exceeded", Spent(said.typ), Spent(said.code):
+		return http.StatusTooManyRequests
+	case said.code == "invalid_api_key", said.typ == "authentication_error":
+		return http.StatusUnauthorized
+	case said.typ == typeRequest:
+		return http.StatusBadRequest
+	}
+	return http.StatusBadGateway
+}
+
+// Spent tells whether a code says that an account's money is used up, which no retry changes.
+func Spent(code string) bool {
 	switch code {
 	case "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted",
 		"project_spend_limit_exceeded", "organization_spend_limit_exceeded", "budget_exceeded":

@@ -15,6 +15,7 @@ var Codec = dialect.Codec{
 	AppendError:      openai.AppendError,
 	AppendErrorEvent: AppendErrorEvent,
 	Status:           openai.Status,
+	KeepAlive:        openai.Codec.KeepAlive,
 	Complete:         Complete,
 	NewFold:          func(limit int) dialect.Fold { return NewFold(limit) },
 	SetUsage:         SetUsage,

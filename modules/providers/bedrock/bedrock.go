@@ -40,12 +40,14 @@ type Provider struct {
 	Names []string `json:"models,omitempty"`
 	// Default is the model of calls that name only the provider. Default: the first of Names.
 	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
+	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
+	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
 	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
+	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	client     exchange.Client
 	credential credential
@@ -71,11 +73,8 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Default == "" && len(p.Names) > 0 {
 		p.Default = p.Names[0]
 	}
-	exchange.Default(&p.ConnectTimeout, exchange.DefaultConnectTimeout)
-	exchange.Default(&p.FirstTokenTimeout, exchange.DefaultFirstTokenTimeout)
-	exchange.Default(&p.IdleTimeout, exchange.DefaultIdleTimeout)
 	p.client.Authorize = p.credential.authorize
-	p.client.FirstToken, p.client.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
+	p.client.FirstToken, p.client.Idle, p.client.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
 	p.client.Open(time.Duration(p.ConnectTimeout))
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 //		connect_timeout     <duration>
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
+//		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
@@ -54,6 +55,8 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
 		case "idle_timeout":
 			err = gateway.DurationArg(d, &p.IdleTimeout)
+		case "timeout":
+			err = gateway.DurationArg(d, &p.Timeout)
 		default:
 			err = d.Errf("unrecognized subdirective %q of a bedrock provider", d.Val())
 		}

@@ -187,7 +187,7 @@ func TestExceptionsAreToldInTheGatewaysTerms(t *testing.T) {
 			}
 			name := strings.ToLower(tt.name[:1]) + tt.name[1:]
 			p = newProvider(t, serve(t, framing(exception(t, name, tt.message))), nil)
-			if e := failing(t, p, ask(true)); e.Kind != tt.kind || !e.Retryable { // before the first event another try is free
+			if e := failing(t, p, ask(true)); e.Kind != tt.kind || e.Retryable != tt.retryable { // as before it
 				t.Errorf("inside: kind %s, retryable %t", e.Kind, e.Retryable)
 			}
 		})

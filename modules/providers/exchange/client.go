@@ -8,29 +8,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
-
-// Defaults of the timeouts.
-const (
-	DefaultConnectTimeout    = 3 * time.Second
-	DefaultFirstTokenTimeout = 60 * time.Second
-	DefaultIdleTimeout       = 120 * time.Second
-)
-
-// Default sets a timeout that is not set.
-func Default(d *caddy.Duration, value time.Duration) {
-	if *d == 0 {
-		*d = caddy.Duration(value)
-	}
-}
 
 // Client sends requests to one API. It is ready once its fields and addresses are set and Open was called.
 type Client struct {
@@ -42,34 +25,18 @@ type Client struct {
 	// Authorize, where set, stands in place of Key and Sign, for a credential that is no text of the config: a signature of the
 	// request, or a token that somebody has to be asked for. The error is a *dialect.Error, or the context's.
 	Authorize func(r *http.Request) error
-	// FirstToken bounds the wait for the first event of a stream, and for a whole answer's head; Idle that between two
-	// events, and between two reads of a whole answer.
-	FirstToken, Idle time.Duration
+	// FirstToken, Idle and Total are the provider's own timeouts, see gateway.Timeouts. A zero is as the attempt says, else the
+	// default.
+	FirstToken, Idle, Total time.Duration
 
-	transport *http.Transport
+	transports transports
 }
 
-// Open makes the client's transport, whose dial and TLS handshake are bounded each. It dials nobody.
-func (c *Client) Open(connect time.Duration) {
-	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
-	c.transport = &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: connect,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        0,
-		MaxIdleConnsPerHost: 1024,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true, // a compressed stream would arrive in lumps
-	}
-}
+// Open makes the client ready. connect is as Client's timeouts are. It dials nobody.
+func (c *Client) Open(connect time.Duration) { c.transports.open(connect) }
 
 // Close closes connections that nobody uses. Those of calls in progress live on until they are done.
-func (c *Client) Close() {
-	if c.transport != nil {
-		c.transport.CloseIdleConnections()
-	}
-}
+func (c *Client) Close() { c.transports.close() }
 
 // request sends an attempt's request.
 func (c *Client) request(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt) (*http.Response, error) {
@@ -95,16 +62,16 @@ func (c *Client) request(ctx context.Context, ref string, body []byte, attempt *
 	if attempt.Stream {
 		req.Header["Accept"] = []string{"text/event-stream"}
 	}
-	return c.roundTrip(req)
+	return c.roundTrip(req, attempt.Timeouts.Connect)
 }
 
 // roundTrip adds the credential and sends. It follows no redirect, so only configured hosts are ever dialled.
-func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
+func (c *Client) roundTrip(req *http.Request, connect time.Duration) (*http.Response, error) {
 	req.Header["User-Agent"] = []string{"caddy-llm"}
 	if err := c.authorize(req); err != nil {
 		return nil, err
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.transports.of(connect).RoundTrip(req)
 	if err != nil {
 		return nil, transportError(req.Context(), err)
 	}

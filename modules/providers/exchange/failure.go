@@ -15,7 +15,7 @@ func transportError(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	var told *dialect.Error
 	switch {
-	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
+	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle), errors.Is(cause, errTotal):
 		return &dialect.Error{Kind: dialect.Timeout, Message: "the provider " + cause.Error(), Retryable: errors.Is(cause, errFirstToken), Cause: cause}
 	case ctx.Err() != nil:
 		return ctx.Err()

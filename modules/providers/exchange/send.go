@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -33,8 +32,7 @@ type Format struct {
 // address, perhaps with a query.
 func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watch{cancel: cancel, length: c.Idle}
-	w.first = time.AfterFunc(c.FirstToken, func() { cancel(errFirstToken) })
+	w := c.watch(attempt.Timeouts, cancel)
 	reply, err := c.send(ctx, w, ref, body, attempt, format)
 	if err != nil {
 		w.end()

@@ -72,10 +72,6 @@ func openStream(ctx context.Context, w *watch, resp *http.Response, format *Form
 	s.scanner.OnRead(s.beforeRead)
 	if !s.Next() {
 		resp.Body.Close()
-		var e *dialect.Error
-		if errors.As(s.err, &e) {
-			e.Retryable = true
-		}
 		return nil, s.err
 	}
 	s.first = true
@@ -91,10 +87,15 @@ func (s *stream) Next() bool {
 	if s.last || s.err != nil {
 		return false
 	}
-	s.begun = s.next()
+	more := s.next()
 	s.watch.pause()
 	s.waiting = false
-	return s.begun
+	var e *dialect.Error
+	if s.begun && errors.As(s.err, &e) {
+		e.Retryable = false // the client has the beginning of the answer
+	}
+	s.begun = s.begun || more
+	return more
 }
 
 // OnWait has f called before each wait for more.
@@ -192,14 +193,16 @@ func (s *stream) hold(data []byte) {
 func (s *stream) broken() error {
 	if err := s.scanner.Err(); err != nil {
 		if errors.Is(err, sse.ErrTooLong) {
-			return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider sent an event larger than the gateway takes", Cause: err}
+			return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider sent an event larger than the gateway takes", Retryable: true, Cause: err}
 		}
 		return transportError(s.ctx, err)
 	}
 	if s.ctx.Err() != nil {
 		return transportError(s.ctx, s.ctx.Err())
 	}
-	return dialect.BrokenOff()
+	e := dialect.BrokenOff()
+	e.Retryable = true
+	return e
 }
 
 // Event is the current event in wire form.

@@ -41,12 +41,14 @@ type Provider struct {
 	// Default is the model of calls that name only the provider. Default: the first of Names, else gemini-flash-latest for Google's own
 	// address, else the first that the server lists.
 	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
+	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
+	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
 	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
+	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	own    bool // the address is Google's own
 	client exchange.Client
@@ -91,11 +93,8 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Default == "" && p.own {
 		p.Default = googleModel
 	}
-	exchange.Default(&p.ConnectTimeout, exchange.DefaultConnectTimeout)
-	exchange.Default(&p.FirstTokenTimeout, exchange.DefaultFirstTokenTimeout)
-	exchange.Default(&p.IdleTimeout, exchange.DefaultIdleTimeout)
 	p.client.Key.Placeholder, p.client.Sign = p.APIKey, sign
-	p.client.FirstToken, p.client.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
+	p.client.FirstToken, p.client.Idle, p.client.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
 	p.client.Open(time.Duration(p.ConnectTimeout))
 	return nil
 }

@@ -21,9 +21,7 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 		return exchange.Verdict{}
 	}
 	if !r.tally.Add(data) {
-		e := wire.ParseError(wire.StatusOf(data), r.header, data)
-		e.Retryable = false // of a stream that has begun; who opens it knows better
-		return exchange.Verdict{Err: e}
+		return exchange.Verdict{Err: wire.ParseError(wire.StatusOf(data), r.header, data)}
 	}
 	return exchange.Verdict{Pass: true, Ending: r.tally.Complete()}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/openaiapi"
 )
 
@@ -48,12 +47,14 @@ type Provider struct {
 	Surfaces []gateway.Capability `json:"surfaces,omitempty"`
 	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none. Default: json_schema.
 	Schema string `json:"structured_output,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: 3s.
+	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: 60s.
+	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
 	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: 120s.
+	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	api openaiapi.Sender
 }
@@ -93,11 +94,8 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Schema == "" {
 		p.Schema = SchemaStandard
 	}
-	exchange.Default(&p.ConnectTimeout, exchange.DefaultConnectTimeout)
-	exchange.Default(&p.FirstTokenTimeout, exchange.DefaultFirstTokenTimeout)
-	exchange.Default(&p.IdleTimeout, exchange.DefaultIdleTimeout)
 	p.api.Key.Placeholder, p.api.Sign = p.APIKey, sign
-	p.api.FirstToken, p.api.Idle = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout)
+	p.api.FirstToken, p.api.Idle, p.api.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
 	p.api.Open(time.Duration(p.ConnectTimeout))
 	return nil
 }

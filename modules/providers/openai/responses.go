@@ -58,9 +58,7 @@ func (r *responsesReader) failure(e responses.Event, data []byte) *dialect.Error
 	if code := gjson.GetBytes(data, "error.code").Str; code == "rate_limit_exceeded" || gjson.GetBytes(data, "code").Str == "rate_limit_exceeded" {
 		status = http.StatusTooManyRequests
 	}
-	failure := wire.ParseError(status, r.header, data)
-	failure.Retryable = false // of a stream that has begun; who opens it knows better
-	return failure
+	return wire.ParseError(status, r.header, data)
 }
 
 // Usage is what the provider counted.

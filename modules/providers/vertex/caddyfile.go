@@ -19,6 +19,7 @@ import (
 //		connect_timeout     <duration>
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
+//		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
@@ -48,6 +49,8 @@ func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
 		case "idle_timeout":
 			err = gateway.DurationArg(d, &p.IdleTimeout)
+		case "timeout":
+			err = gateway.DurationArg(d, &p.Timeout)
 		default:
 			err = d.Errf("unrecognized subdirective %q of a vertex provider", d.Val())
 		}

@@ -27,9 +27,7 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 	case "message_stop":
 		return exchange.Verdict{Last: true}
 	case "error":
-		e := wire.ParseError(wire.StatusOf(data), r.header, data)
-		e.Retryable = false // of a stream that has begun; who opens it knows better
-		return exchange.Verdict{Err: e}
+		return exchange.Verdict{Err: wire.ParseError(wire.StatusOf(data), r.header, data)}
 	}
 	return exchange.Verdict{Pass: r.started}
 }

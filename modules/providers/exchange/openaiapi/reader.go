@@ -2,7 +2,6 @@ package openaiapi
 
 import (
 	"bytes"
-	"net/http"
 
 	"github.com/tidwall/gjson"
 
@@ -32,9 +31,7 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 		return exchange.Verdict{}
 	}
 	if isError(data) {
-		e := wire.ParseError(http.StatusBadGateway, r.header, data)
-		e.Retryable = false // of a stream that has begun; who opens it knows better
-		return exchange.Verdict{Err: e}
+		return exchange.Verdict{Err: wire.ParseError(wire.StatusOf(data), r.header, data)}
 	}
 	if usage, ok := wire.UsageOf(data); ok {
 		r.usage = usage
