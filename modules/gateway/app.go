@@ -61,7 +61,7 @@ type App struct {
 	keyring *Keyring
 	journal *journal
 	metrics *metrics
-	routes  map[string]*Route
+	routes  routes
 	state   lifetime
 	stop    context.CancelFunc
 	welcome *welcome

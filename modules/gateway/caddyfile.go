@@ -42,6 +42,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //		provider  <name> [<module>] { ... }
 //		model     <name> {
+//			alias    <name>...
 //			target   <provider>/<model> [weight <n>]
 //			fallback <provider>/<model>
 //		}
@@ -166,54 +167,6 @@ func (app *App) unmarshalProvider(d *caddyfile.Dispenser) error {
 		return err
 	}
 	app.Upstreams = append(app.Upstreams, &Upstream{Name: name, ProviderRaw: caddyconfig.JSONModuleObject(guest, "module", module, nil)})
-	return nil
-}
-
-func (app *App) unmarshalModel(d *caddyfile.Dispenser) error {
-	m := new(Model)
-	if !d.AllArgs(&m.Name) {
-		return d.ArgErr()
-	}
-	if slices.ContainsFunc(app.Models, func(other *Model) bool { return other.Name == m.Name }) {
-		return d.Errf("model %s is given twice; put all of its targets into one block", m.Name)
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		kind := d.Val()
-		if kind != "target" && kind != "fallback" {
-			return d.Errf("unrecognized subdirective %q of model", kind)
-		}
-		args := d.RemainingArgs()
-		if len(args) == 0 {
-			return d.ArgErr()
-		}
-		target, err := ParseTarget(args[0])
-		if err != nil {
-			return d.Errf("%s: %v", kind, err)
-		}
-		if kind == "fallback" {
-			if len(args) != 1 {
-				return d.ArgErr()
-			}
-			target.Weight = 0
-			m.Fallbacks = append(m.Fallbacks, target)
-			continue
-		}
-		if len(args) != 1 && (len(args) != 3 || args[1] != "weight") {
-			return d.ArgErr()
-		}
-		if len(args) == 3 {
-			weight, err := ParseCount(args[2])
-			if err != nil || weight > 1_000_000 {
-				return d.Errf("weight: %q is no whole number from 1 to 1_000_000", args[2])
-			}
-			target.Weight = int(weight)
-		}
-		m.Targets = append(m.Targets, target)
-	}
-	if len(m.Targets) == 0 {
-		return d.Errf("model %s has no target; add `target <provider>/<model>`", m.Name)
-	}
-	app.Models = append(app.Models, m)
 	return nil
 }
 

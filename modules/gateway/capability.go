@@ -65,7 +65,7 @@ func (app *App) routeOn(surface *Surface, model string) (*Route, *dialect.Error)
 			Message: fmt.Sprintf("the model %q does not exist here; GET /v1/models lists those that do", clip(model, 100))}
 	case route.can(surface.Needs):
 		return route, nil
-	case app.routes[model] == nil && route.Targets[0].Model == model:
+	case route.Own == "" && route.Targets[0].Model == model:
 		for _, up := range app.Upstreams {
 			if up.Can(surface.Needs) && up.Provider.Serves(model) {
 				return routeVia(up, model), nil

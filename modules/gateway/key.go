@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -57,7 +56,7 @@ type Key struct {
 	Name     string    // the operator's label
 	Team     string    // the team that it belongs to; may be empty
 	Limits   []Limit   // its own limits; these, its team's and the route's all apply
-	Models   []string  // models that it may use; empty means all
+	Models   []string  // models that it may use, by name or by pattern; empty means all
 	Active   bool      // false once revoked
 	Created  time.Time // UTC, to the second, as all times here
 	Expires  time.Time // zero means never
@@ -81,7 +80,24 @@ func (k *Key) Usable(now time.Time) bool {
 
 // MayUse says whether the key is allowed a model, by the name that clients ask for.
 func (k *Key) MayUse(model string) bool {
-	return len(k.Models) == 0 || slices.Contains(k.Models, model)
+	if len(k.Models) == 0 {
+		return true
+	}
+	for _, allowed := range k.Models {
+		if allowed == model {
+			return true
+		}
+		if _, ok := matchName(allowed, model); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// MayAsk says whether the key is allowed a route by a name: by that name as the client says it, or by the model's own, so that who may
+// use a model may use its aliases.
+func (k *Key) MayAsk(name string, route *Route) bool {
+	return k.MayUse(name) || route.Own != "" && route.Own != name && k.MayUse(route.Own)
 }
 
 // Errors of a key store. Any other error means that the store could not answer.

@@ -55,10 +55,8 @@ func (m *metrics) prepare(app *App) {
 
 // namedRoutes are those to the config's models, and to each provider's default model.
 func (app *App) namedRoutes() []*Route {
-	routes := make([]*Route, 0, len(app.routes)+len(app.Upstreams))
-	for _, route := range app.routes {
-		routes = append(routes, route)
-	}
+	routes := make([]*Route, 0, len(app.Models)+len(app.Upstreams))
+	routes = slices.AppendSeq(routes, app.routes.all())
 	for _, up := range app.Upstreams {
 		routes = append(routes, app.RouteVia(up, ""))
 	}

@@ -10,7 +10,9 @@ import (
 // Route is where a call goes: the targets that may answer it.
 type Route struct {
 	// Name is the model's name for metrics: from the config, or "_other".
-	Name      string
+	Name string
+	// Own is the name of the config's model, which may be a pattern; "" for a provider's own model.
+	Own       string
 	Targets   []Target
 	Fallbacks []Target
 }
@@ -20,18 +22,12 @@ const OtherLabel = "_other"
 
 // buildRoutes resolves the configured models, so that a mistake is found when the config is loaded.
 func (app *App) buildRoutes() error {
-	app.routes = make(map[string]*Route, len(app.Models))
+	app.routes = routes{named: make(map[string]*Route, len(app.Models))}
 	for _, m := range app.Models {
-		if m.Name == "" {
-			return fmt.Errorf("model: a name is missing")
+		if err := m.check(); err != nil {
+			return err
 		}
-		if _, ok := app.routes[m.Name]; ok {
-			return fmt.Errorf("model %s: named twice; put all of its targets into one block", m.Name)
-		}
-		if len(m.Targets) == 0 {
-			return fmt.Errorf("model %s: has no target; add `target <provider>/<model>`", m.Name)
-		}
-		route := &Route{Name: m.Name}
+		route := &Route{Name: m.Name, Own: m.Name}
 		var err error
 		if route.Targets, err = app.resolveTargets(m.Name, m.Targets); err != nil {
 			return err
@@ -39,8 +35,11 @@ func (app *App) buildRoutes() error {
 		if route.Fallbacks, err = app.resolveTargets(m.Name, m.Fallbacks); err != nil {
 			return err
 		}
-		app.routes[m.Name] = route
+		if err := app.routes.add(m, route); err != nil {
+			return err
+		}
 	}
+	app.routes.order()
 	return nil
 }
 
@@ -51,9 +50,6 @@ func (app *App) resolveTargets(model string, targets []Target) ([]Target, error)
 		if !ok {
 			return nil, fmt.Errorf("model %s: target %s/%s: there is no provider %q; the config has: %s",
 				model, t.Provider, t.Model, t.Provider, strings.Join(app.upstreamNames(), ", "))
-		}
-		if t.Weight < 0 {
-			return nil, fmt.Errorf("model %s: target %s/%s: weight %d is negative", model, t.Provider, t.Model, t.Weight)
 		}
 		if t.Weight == 0 {
 			t.Weight = 1
@@ -77,10 +73,10 @@ func (app *App) HasModel(name string) bool {
 	return app.RouteTo(name) != nil
 }
 
-// RouteTo finds where a model's name leads: a model of the config, else <provider>/<model>, else the first provider
+// RouteTo finds where a model's name leads: a model of the config by name, by alias or by pattern, else <provider>/<model>, else the first provider
 // that serves the name. Nil where nobody does.
 func (app *App) RouteTo(model string) *Route {
-	if route, ok := app.routes[model]; ok {
+	if route := app.routes.find(model); route != nil {
 		return route
 	}
 	if provider, rest, ok := strings.Cut(model, "/"); ok {
@@ -126,7 +122,7 @@ func (c *Call) Resolve() *dialect.Error {
 		}
 		c.Route = route
 	}
-	if c.Key != nil && !c.Key.MayUse(c.Model) {
+	if c.Key != nil && !c.Key.MayAsk(c.Model, c.Route) {
 		if c.Model == "" {
 			return &dialect.Error{Kind: dialect.Permission, Field: "model", Message: "this key may use certain models only; name one of them"}
 		}

@@ -66,12 +66,21 @@ func describe(route *Route) string {
 func TestModelsThatLeadNowhere(t *testing.T) {
 	good := []Target{{Provider: "a", Model: "x"}}
 	for want, models := range map[string][]*Model{
-		"a name is missing":     {{Targets: good}},
-		"named twice":           {{Name: "m", Targets: good}, {Name: "m", Targets: good}},
-		"has no target":         {{Name: "m"}},
-		"there is no provider":  {{Name: "m", Targets: []Target{{Provider: "c", Model: "x"}}}},
-		`the config has: a, b`:  {{Name: "m", Targets: good, Fallbacks: []Target{{Provider: "c", Model: "x"}}}},
-		"weight -1 is negative": {{Name: "m", Targets: []Target{{Provider: "a", Model: "x", Weight: -1}}}},
+		"a name is missing":       {{Targets: good}},
+		"m is given twice":        {{Name: "m", Targets: good}, {Name: "m", Targets: good}},
+		"has no target":           {{Name: "m"}},
+		"there is no provider":    {{Name: "m", Targets: []Target{{Provider: "c", Model: "x"}}}},
+		`the config has: a, b`:    {{Name: "m", Targets: good, Fallbacks: []Target{{Provider: "c", Model: "x"}}}},
+		"two stars in a row":      {{Name: "m**", Targets: good}},
+		"9 stars are too many":    {{Name: "*a*a*a*a*a*a*a*a*", Targets: good}},
+		"and it has none":         {{Name: "m", Targets: []Target{{Provider: "a", Model: "x*"}}}},
+		"it has 2 stars":          {{Name: "m*", Targets: good, Fallbacks: []Target{{Provider: "a", Model: "*x*"}}}},
+		"model m* is given twice": {{Name: "m*", Targets: good}, {Name: "m*", Targets: good}},
+		"model n is given twice":  {{Name: "m", Aliases: []string{"n"}, Targets: good}, {Name: "n", Targets: good}},
+		"an alias is one name":    {{Name: "m", Aliases: []string{"n*"}, Targets: good}},
+		"an alias is empty":       {{Name: "m", Aliases: []string{""}, Targets: good}},
+		"has no aliases":          {{Name: "m*", Aliases: []string{"n"}, Targets: good}},
+		"weight -1 is negative":   {{Name: "m", Targets: []Target{{Provider: "a", Model: "x", Weight: -1}}}},
 	} {
 		app := newApp(t)
 		app.Models = models

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,36 +142,4 @@ func (up *Upstream) Status() string {
 		return statusDegraded
 	}
 	return statusUnavailable
-}
-
-// Model is a name that clients ask for, and where it leads.
-type Model struct {
-	// Name is what clients put into a call's model.
-	Name string `json:"name"`
-	// Targets share the calls by weight.
-	Targets []Target `json:"targets"`
-	// Fallbacks are asked in order where no target answers.
-	Fallbacks []Target `json:"fallbacks,omitempty"`
-}
-
-// Target is a provider and its own name for a model.
-type Target struct {
-	Provider string `json:"provider"`
-	Model    string `json:"model"`
-	// Weight is a target's share of the calls. Default: 1.
-	Weight int `json:"weight,omitempty"`
-
-	up *Upstream
-}
-
-// Upstream is the target's provider.
-func (t Target) Upstream() *Upstream { return t.up }
-
-// ParseTarget reads <provider>/<model>; the model may hold slashes of its own.
-func ParseTarget(text string) (Target, error) {
-	provider, model, ok := strings.Cut(text, "/")
-	if !ok || provider == "" || model == "" {
-		return Target{}, fmt.Errorf("%q is not of the form <provider>/<model>", text)
-	}
-	return Target{Provider: provider, Model: model, Weight: 1}, nil
 }

@@ -28,7 +28,7 @@ func (d *description) flags(cmd *cobra.Command) {
 	flags.StringVar(&d.name, "name", "", "A name for people to know the key by")
 	flags.StringVar(&d.team, "team", "", "The team that the key belongs to, whose limits it shares")
 	flags.StringArrayVar(&d.limits, "limit", nil, "A limit: 1000/1h, 200000tokens/1m or 16concurrent; repeatable; \"none\" for no limit (default 1000/1h)")
-	flags.StringArrayVar(&d.models, "model", nil, "A model that the key may use; repeatable (default: all)")
+	flags.StringArrayVar(&d.models, "model", nil, "A model that the key may use, or a pattern of models such as gpt-*; repeatable (default: all)")
 	flags.StringVar(&d.expires, "expires", "", "When the key ends: a duration from now, as in 30d, or a time, as in 2030-12-31T23:59:59Z (default: never)")
 }
 

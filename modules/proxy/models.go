@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -39,7 +40,7 @@ func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gatewa
 	}
 	allowed := models[:0]
 	for _, m := range models {
-		if call.Key == nil || call.Key.MayUse(m.ID) {
+		if p.mayList(call.Key, m.ID) {
 			allowed = append(allowed, m)
 		}
 	}
@@ -56,7 +57,16 @@ func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request, call *gatewa
 	return call.Fail(w, r, dialect.Errorf(dialect.ModelNotFound, "the model does not exist here, or this key may not use it; GET /v1/models lists those that do"))
 }
 
-// models lists the config's models, then the providers' own, each name once. A provider that cannot list now is left out;
+// mayList says whether a key may know of a model: whether it may ask it.
+func (p *Proxy) mayList(key *gateway.Key, name string) bool {
+	if key == nil {
+		return true
+	}
+	route := p.app.RouteTo(name)
+	return route != nil && key.MayAsk(name, route)
+}
+
+// models lists the config's models, with their aliases and what the providers list of their patterns, then the providers' own, each name once. A provider that cannot list now is left out;
 // where none can, that is the answer.
 func (p *Proxy) models(ctx context.Context) ([]dialect.Model, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
@@ -81,14 +91,29 @@ func (p *Proxy) models(ctx context.Context) ([]dialect.Model, error) {
 			models = append(models, m)
 		}
 	}
-	for _, m := range p.app.Models {
-		add(dialect.Model{ID: m.Name, OwnedBy: "gateway"})
-	}
 	for i, up := range p.app.Upstreams {
-		for _, m := range lists[i] {
-			if m.OwnedBy == "" {
-				m.OwnedBy = up.Name
+		for j := range lists[i] {
+			lists[i][j].OwnedBy = cmp.Or(lists[i][j].OwnedBy, up.Name)
+		}
+	}
+	for _, m := range p.app.Models {
+		if !m.IsPattern() {
+			add(dialect.Model{ID: m.Name, OwnedBy: "gateway"})
+			for _, alias := range m.Aliases {
+				add(dialect.Model{ID: alias, OwnedBy: "gateway"})
 			}
+			continue
+		}
+		for i, up := range p.app.Upstreams {
+			for _, listed := range lists[i] {
+				for _, name := range p.app.NamesOf(m, up, listed.ID) {
+					add(dialect.Model{ID: name, Created: listed.Created, OwnedBy: listed.OwnedBy})
+				}
+			}
+		}
+	}
+	for i := range p.app.Upstreams {
+		for _, m := range lists[i] {
 			add(dialect.Model{ID: m.ID, Created: m.Created, OwnedBy: m.OwnedBy})
 		}
 	}
