@@ -20,7 +20,7 @@ func init() { caddy.RegisterModule(new(Handler)) }
 // Handler serves /v1/analyze/ and what belongs to it: the list of providers and the cache's numbers. Every other
 // path goes to the next handler. It stands behind llm_auth and llm_rate_limit, and before llm_cache and llm_proxy.
 type Handler struct {
-	// DefaultProvider is the provider that llm_provider "auto" means. Default: the first one of the config.
+	// DefaultProvider is the provider that llm_provider "auto" asks first. Default: the first one of the config.
 	DefaultProvider string `json:"default_provider,omitempty"`
 
 	app     *gateway.App
@@ -92,7 +92,7 @@ func (h *Handler) Scout(call *gateway.Call, r *http.Request) bool {
 }
 
 // prepare reads the request and tells the call how to go on.
-func (h *Handler) prepare(call *gateway.Call, r *http.Request, resolve func(ctx context.Context, name string) (target, *dialect.Error)) *dialect.Error {
+func (h *Handler) prepare(call *gateway.Call, r *http.Request, resolve func(ctx context.Context, name string, key *gateway.Key) (target, *dialect.Error)) *dialect.Error {
 	if err := call.Parse(r); err != nil {
 		return onSurface(err)
 	}
@@ -104,7 +104,7 @@ func (h *Handler) prepare(call *gateway.Call, r *http.Request, resolve func(ctx 
 	if a.schema, err = h.schemas.of(&req); err != nil {
 		return err
 	}
-	target, err := resolve(r.Context(), req.provider)
+	target, err := resolve(r.Context(), req.provider, call.Key)
 	if err != nil {
 		return err
 	}

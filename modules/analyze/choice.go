@@ -6,24 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
-
-// aliases are the names that clients know providers by, beside those of the config.
-var aliases = []struct{ name, provider string }{
-	{"gemini", "gemini"},
-	{"claude", "anthropic"},
-	{"anthropic", "anthropic"},
-	{"gpt-4", "openai"},
-	{"gpt", "openai"},
-	{"openai", "openai"},
-}
-
-// demoModule is the provider that stands in for every other where it is the only one.
-const demoModule caddy.ModuleID = "llm_gateway.providers.demo"
 
 // target is where a request goes.
 type target struct {
@@ -35,7 +20,8 @@ type target struct {
 // choices knows what each llm_provider means.
 type choices struct {
 	app     *gateway.App
-	auto    *gateway.Upstream
+	first   *gateway.Upstream // that auto asks first
+	auto    *automatic
 	byName  map[string]*choice
 	rosters map[*gateway.Upstream]*roster
 }
@@ -53,7 +39,7 @@ func newChoices(app *gateway.App, defaultProvider string) (*choices, error) {
 	}
 	c := &choices{
 		app:     app,
-		auto:    app.Upstreams[0],
+		first:   app.Upstreams[0],
 		byName:  make(map[string]*choice),
 		rosters: make(map[*gateway.Upstream]*roster, len(app.Upstreams)),
 	}
@@ -63,32 +49,33 @@ func newChoices(app *gateway.App, defaultProvider string) (*choices, error) {
 			return nil, fmt.Errorf("default_provider: there is no provider %q; the config has: %s",
 				defaultProvider, strings.Join(upstreamNames(app), ", "))
 		}
-		c.auto = up
+		c.first = up
 	}
 	for _, up := range app.Upstreams {
 		c.rosters[up] = newRoster(up.Provider)
 	}
 	demo := !slices.ContainsFunc(app.Upstreams, func(up *gateway.Upstream) bool { return !isDemo(up) })
 	for _, alias := range aliases {
-		if up, ok := app.Upstream(alias.provider); ok {
+		if up := providerOf(app.Upstreams, alias.vendor, alias.speaks); up != nil {
 			c.byName[alias.name] = c.via(up)
 		} else if demo {
-			c.byName[alias.name] = c.via(c.auto)
+			c.byName[alias.name] = c.via(c.first)
 		}
 	}
 	for _, m := range app.Models {
-		c.byName[m.Name] = &choice{target: target{model: m.Name, route: app.RouteTo(m.Name)}}
+		if m.IsPattern() {
+			continue
+		}
+		for _, name := range append([]string{m.Name}, m.Aliases...) {
+			c.byName[name] = &choice{target: target{model: name, route: app.RouteTo(name)}}
+		}
 	}
 	for _, up := range app.Upstreams {
 		c.byName[up.Name] = c.via(up)
 	}
-	c.byName[auto] = c.via(c.auto)
+	delete(c.byName, auto)
+	c.auto = newAutomatic(c, c.first)
 	return c, nil
-}
-
-func isDemo(up *gateway.Upstream) bool {
-	module, ok := up.Provider.(caddy.Module)
-	return ok && module.CaddyModule().ID == demoModule
 }
 
 func upstreamNames(app *gateway.App) []string {
@@ -110,10 +97,16 @@ func (c *choices) targetAt(up *gateway.Upstream, model string) target {
 	return target{provider: up.Name, model: model, route: c.app.RouteVia(up, model)}
 }
 
-// resolve finds the target that a request's llm_provider names.
-func (c *choices) resolve(ctx context.Context, name string) (target, *dialect.Error) {
+// resolve finds the target that a request's llm_provider names, for a key: a name of byName, or one of a pattern of the config.
+func (c *choices) resolve(ctx context.Context, name string, key *gateway.Key) (target, *dialect.Error) {
+	if name == auto {
+		return c.auto.resolve(ctx, key)
+	}
 	found, ok := c.byName[name]
 	if !ok {
+		if found := c.patterned(name); found.route != nil {
+			return found, nil
+		}
 		return target{}, invalid("llm_provider", "llm_provider %q is not there; ask for one of %s", clip(name, 64), strings.Join(c.names(), ", "))
 	}
 	if found.ask == nil {
@@ -130,20 +123,34 @@ func (c *choices) resolve(ctx context.Context, name string) (target, *dialect.Er
 }
 
 // known is resolve for names whose target needs no question.
-func (c *choices) known(_ context.Context, name string) (target, *dialect.Error) {
-	if found, ok := c.byName[name]; ok && found.ask == nil {
+func (c *choices) known(ctx context.Context, name string, key *gateway.Key) (target, *dialect.Error) {
+	found, ok := c.byName[name]
+	switch {
+	case name == auto && c.auto.asksNobody():
+		return c.auto.resolve(ctx, key)
+	case ok && found.ask == nil:
 		return found.target, nil
+	case !ok && name != auto:
+		if t := c.patterned(name); t.route != nil {
+			return t, nil
+		}
 	}
 	return target{}, invalid("llm_provider", "llm_provider %q is not known yet", clip(name, 64))
+}
+
+// patterned is the target of a name that a pattern of the config has.
+func (c *choices) patterned(name string) target {
+	if route := c.app.RouteTo(name); route != nil && route.Own != "" {
+		return target{model: name, route: route}
+	}
+	return target{}
 }
 
 // names lists what llm_provider may say, auto first.
 func (c *choices) names() []string {
 	names := make([]string, 0, len(c.byName))
 	for name := range c.byName {
-		if name != auto {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return slices.Insert(names, 0, auto)

@@ -38,12 +38,15 @@ func TestAProvidersNameLeadsWhereTheConfigSays(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name+" "+test.handler, func(t *testing.T) {
 			h := newHandler(t, test.config, test.handler)
-			got, err := h.choices.resolve(t.Context(), test.name)
+			got, err := h.choices.resolve(t.Context(), test.name, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got.provider != test.provider || got.model != test.model || got.route == nil {
 				t.Fatalf("got %+v", got)
+			}
+			if test.name == auto {
+				return
 			}
 			if got.provider != "" && (len(got.route.Targets) != 1 || got.route.Targets[0].Provider != test.provider || got.route.Targets[0].Model != test.model) {
 				t.Errorf("the route leads to %+v", got.route.Targets)
@@ -55,7 +58,7 @@ func TestAProvidersNameLeadsWhereTheConfigSays(t *testing.T) {
 func TestAProviderThatIsNotThereIsRefusedWithThoseThatAre(t *testing.T) {
 	h := newHandler(t, threeProviders, `{}`)
 	for _, name := range []string{"gemini", "demo", "gpt-5", "", "no-such-provider", "openai/gpt-5"} {
-		_, err := h.choices.resolve(t.Context(), name)
+		_, err := h.choices.resolve(t.Context(), name, nil)
 		if err == nil {
 			t.Errorf("%q leads somewhere", name)
 			continue
@@ -123,10 +126,10 @@ func TestACallerWhoLeavesSpoilsNobodysList(t *testing.T) {
 func TestAProviderThatCannotNameAModelFailsTheCallInItsOwnWords(t *testing.T) {
 	h := newHandler(t, `"providers":[{"name":"a","provider":{"module":"fake"}},{"name":"b","provider":{"module":"fake"}}]`, `{}`)
 	h.provider(t, "a").fail.Store(&dialect.Error{Kind: dialect.UpstreamAuth, Message: "the provider refuses the gateway's credential"})
-	if _, err := h.choices.resolve(t.Context(), "a"); err == nil || err.Kind != dialect.UpstreamAuth {
+	if _, err := h.choices.resolve(t.Context(), "a", nil); err == nil || err.Kind != dialect.UpstreamAuth {
 		t.Errorf("got %v", err)
 	}
-	if _, err := h.choices.resolve(t.Context(), "b"); err == nil || err.HTTPStatus() != 503 {
+	if _, err := h.choices.resolve(t.Context(), "b", nil); err == nil || err.HTTPStatus() != 503 {
 		t.Errorf("got %v", err)
 	}
 }

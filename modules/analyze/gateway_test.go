@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for _, id := range []caddy.ModuleID{"llm_gateway.providers.fake", demoModule} {
+	for _, id := range []caddy.ModuleID{"llm_gateway.providers.fake", demoModule, "llm_gateway.providers.openai", "llm_gateway.providers.anthropic"} {
 		caddy.RegisterModule(fakeProvider{id: id})
 	}
 	caddy.RegisterModule(fakeStore{})
@@ -27,13 +27,15 @@ func TestMain(m *testing.M) {
 
 // fakeProvider is a provider that only says which models it has.
 type fakeProvider struct {
-	Default string   `json:"default,omitempty"`
-	List    []string `json:"list,omitempty"`
+	Default string       `json:"default,omitempty"`
+	List    []string     `json:"list,omitempty"`
+	Speaks  dialect.Name `json:"speaks,omitempty"` // OpenAI's dialect where it is empty
+	Vendor  bool         `json:"vendor,omitempty"`
 
 	id    caddy.ModuleID
 	asked *atomic.Int64
 	fail  *atomic.Pointer[dialect.Error]
-	leave func() // where set, the caller leaves while the provider is asked
+	leave func() // where set, what happens while the provider is asked
 }
 
 func (p fakeProvider) CaddyModule() caddy.ModuleInfo {
@@ -46,8 +48,14 @@ func (p fakeProvider) CaddyModule() caddy.ModuleInfo {
 func (*fakeProvider) Send(context.Context, *gateway.Attempt) (*gateway.Reply, error) {
 	panic("no test of this package sends")
 }
-func (*fakeProvider) Dialect() dialect.Name { return dialect.OpenAI }
-func (*fakeProvider) Serves(string) bool    { return true }
+func (p *fakeProvider) Dialect() dialect.Name {
+	if p.Speaks == "" {
+		return dialect.OpenAI
+	}
+	return p.Speaks
+}
+func (p *fakeProvider) AtVendor() bool   { return p.Vendor }
+func (*fakeProvider) Serves(string) bool { return true }
 func (p *fakeProvider) DefaultModel() string {
 	return p.Default
 }

@@ -108,13 +108,13 @@ func TestAKeyNeedsPermissionForTheModelThatItAsks(t *testing.T) {
 		}
 		return w
 	}
-	for _, allowed := range []string{"fast", "claude"} {
+	for _, allowed := range []string{"fast", "claude", "auto"} {
 		if w := try(allowed, says(goodData)); w.Code != 200 {
 			t.Errorf("%s: %d %s", allowed, w.Code, w.Body)
 		}
 	}
 	unreached := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { t.Error("the call went on"); return nil })
-	checkFailure(t, try("auto", unreached), 403, "permission_error", "llm_provider")
+	checkFailure(t, try("gpt-4", unreached), 403, "permission_error", "llm_provider")
 }
 
 func TestAWrongMethodIsToldTheRightOne(t *testing.T) {
@@ -190,7 +190,7 @@ func BenchmarkPrepare(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				to, err := h.choices.resolve(b.Context(), req.provider)
+				to, err := h.choices.resolve(b.Context(), req.provider, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

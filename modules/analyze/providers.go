@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -13,7 +14,7 @@ import (
 type providerState struct {
 	Name    string   `json:"name"`
 	Status  string   `json:"status"`  // available, degraded or unavailable
-	Default bool     `json:"default"` // it is what auto means
+	Default bool     `json:"default"` // auto asks it first
 	Models  []string `json:"models"`
 }
 
@@ -30,7 +31,7 @@ func (c *choices) states(ctx context.Context) []providerState {
 			states[i] = providerState{
 				Name:    up.Name,
 				Status:  up.Status(),
-				Default: up == c.auto,
+				Default: up == c.first,
 				Models:  c.modelsOf(ctx, up),
 			}
 		})
@@ -49,7 +50,7 @@ func (c *choices) modelsOf(ctx context.Context, up *gateway.Upstream) []string {
 	for _, m := range c.app.Models {
 		for _, targets := range [][]gateway.Target{m.Targets, m.Fallbacks} {
 			for _, t := range targets {
-				if t.Provider == up.Name && !slices.Contains(models, t.Model) {
+				if t.Provider == up.Name && !strings.Contains(t.Model, "*") && !slices.Contains(models, t.Model) {
 					models = append(models, t.Model)
 				}
 			}

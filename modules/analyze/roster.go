@@ -75,6 +75,18 @@ func (r *roster) models(ctx context.Context) ([]string, error) {
 	return next.models, next.err
 }
 
+// first is the first model of the list that is known, however old that is; "" where none is. It waits for nobody: a list that is not
+// fresh is asked for meanwhile.
+func (r *roster) first() string {
+	if r.fresh() == nil && len(r.asking) == 0 {
+		go r.models(context.Background()) //nolint:errcheck // it keeps what it finds
+	}
+	if l := r.known.Load(); l != nil && len(l.models) > 0 {
+		return l.models[0]
+	}
+	return ""
+}
+
 func (r *roster) fresh() *listing {
 	if l := r.known.Load(); l != nil && r.now().Before(l.until) {
 		return l

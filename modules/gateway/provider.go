@@ -32,6 +32,11 @@ type Polyglot interface {
 	Speaks(name dialect.Name) bool
 }
 
+// Addressed is implemented by providers that know whether they ask their vendor itself, or a server that speaks its API.
+type Addressed interface {
+	AtVendor() bool
+}
+
 // ProviderModel is one model that a provider lists.
 type ProviderModel struct {
 	ID      string

@@ -15,6 +15,8 @@ type Route struct {
 	Own       string
 	Targets   []Target
 	Fallbacks []Target
+	// AvailableFirst asks those last whose provider is unavailable now.
+	AvailableFirst bool
 }
 
 // OtherLabel stands in metrics for every name that does not come from the config.

@@ -143,3 +143,6 @@ func (up *Upstream) Status() string {
 	}
 	return statusUnavailable
 }
+
+// Available says whether the provider may be expected to answer now.
+func (up *Upstream) Available() bool { return up.Status() != statusUnavailable }

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
@@ -22,7 +21,7 @@ type answered struct {
 func (p *Proxy) attempts(r *http.Request, call *gateway.Call, body []byte) (answered, error) {
 	request := request{
 		own:    written{codec: call.Codec(), body: body, lasting: call.Native != nil || call.BodyLasts()},
-		stream: call.Stream, policy: dialect.Policy{Drop: p.OnUnsupported == Drop, PromptSchemas: true},
+		stream: call.Stream, policy: p.policy(call),
 	}
 	c := course{order: plan(call.Route, rand.Int64N), retries: int(p.Retries), tryFor: time.Duration(p.TryDuration)}
 	for {
@@ -78,7 +77,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target *gateway.Tar
 	p.noteDropped(call, to.dropped)
 	ctx, span := startAttempt(r.Context(), target.Provider, a)
 	start := time.Now()
-	reply, err := target.Upstream().Provider.Send(ctx, a)
+	reply, err := p.send(ctx, call, target, a)
 	took := time.Since(start)
 	if span.IsRecording() {
 		traceReply(span, to.codec, reply, err, took)
@@ -92,7 +91,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target *gateway.Tar
 		p.finish(call, target.Upstream(), err, took)
 	}
 	if err != nil {
-		return answered{}, err
+		return answered{}, blameless(call, err)
 	}
 	call.Usage = call.Usage.Add(used(call, reply))
 	return answered{reply, took}, nil

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/caddy-llm/caddy-llm/modules/gateway"
+import (
+	"slices"
+
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
+)
 
 // plan is the order in which a route's targets are asked: one by weight, then the other targets, then the fallbacks.
 func plan(route *gateway.Route, random func(int64) int64) []gateway.Target {
@@ -12,7 +16,22 @@ func plan(route *gateway.Route, random func(int64) int64) []gateway.Target {
 	order = append(order, route.Targets[first])
 	order = append(order, route.Targets[:first]...)
 	order = append(order, route.Targets[first+1:]...)
-	return append(order, route.Fallbacks...)
+	order = append(order, route.Fallbacks...)
+	if route.AvailableFirst {
+		slices.SortStableFunc(order, byAvailability)
+	}
+	return order
+}
+
+// byAvailability puts a target whose provider is unavailable now behind the others.
+func byAvailability(a, b gateway.Target) int {
+	switch x, y := a.Upstream().Available(), b.Upstream().Available(); {
+	case x == y:
+		return 0
+	case x:
+		return -1
+	}
+	return 1
 }
 
 // pick takes a target by weight.

@@ -2,9 +2,9 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +48,8 @@ type Proxy struct {
 	app      *gateway.App
 	log      *zap.Logger
 	timeouts gateway.Timeouts
+
+	untempered sync.Map // targets, as <provider>/<model>, that refuse a temperature
 }
 
 // Unsupported is what becomes of a field that a provider's dialect cannot express.
@@ -204,22 +206,6 @@ func (p *Proxy) accept(r *http.Request, call *gateway.Call, body []byte) ([]byte
 		return nil, failure
 	}
 	return answer, nil
-}
-
-// ours turns a provider's refusal of a body that the gateway wrote into what it is for the client: a failure behind the
-// gateway, not one of the request.
-func ours(call *gateway.Call, err error) error {
-	var e *dialect.Error
-	if call.Native == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch e.Kind {
-	case dialect.RateLimit:
-		return &dialect.Error{Kind: dialect.Unavailable, Message: e.Message, RetryAfter: e.RetryAfter, Cause: err}
-	case dialect.InvalidRequest, dialect.NotFound, dialect.ModelNotFound, dialect.TooLarge:
-		return &dialect.Error{Kind: dialect.UpstreamFailed, Message: "the provider refused the call: " + e.Message, Cause: err}
-	}
-	return err
 }
 
 // deliver writes an answer, and lets the cache keep it before it leaves where it is complete.

@@ -82,7 +82,7 @@ func (p *Provider) Provision(caddy.Context) error {
 	if err := p.api.Set(p.BaseURLs, openAIBase); err != nil {
 		return err
 	}
-	if p.Default == "" && slices.Contains(p.BaseURLs, openAIBase) {
+	if p.Default == "" && p.AtVendor() {
 		p.Default = openAIModel
 	}
 	if p.Default == "" && len(p.Names) > 0 {
@@ -133,6 +133,9 @@ func (p *Provider) Speaks(name dialect.Name) bool {
 	return name == dialect.OpenAI || name == dialect.Responses && p.Can(gateway.CanResponses)
 }
 
+// AtVendor says whether an address is OpenAI's own.
+func (p *Provider) AtVendor() bool { return slices.Contains(p.BaseURLs, openAIBase) }
+
 // Serves says whether the provider takes a model: those of its list, or all where it has none.
 func (p *Provider) Serves(model string) bool {
 	return len(p.Names) == 0 || slices.Contains(p.Names, model)
@@ -153,6 +156,7 @@ var (
 	_ gateway.SwitchedOn = (*Provider)(nil)
 	_ gateway.ModelNamer = (*Provider)(nil)
 	_ gateway.Capable    = (*Provider)(nil)
+	_ gateway.Addressed  = (*Provider)(nil)
 	_ caddy.Provisioner  = (*Provider)(nil)
 	_ caddy.Validator    = (*Provider)(nil)
 	_ caddy.CleanerUpper = (*Provider)(nil)
