@@ -130,12 +130,15 @@ func builtin(format string) *schema {
 }
 
 // compileBuiltin makes the schema of data where the client gives none. It has an enum of one where a const would
-// do, since more providers can enforce that.
+// do, since more providers can enforce that, and names kinds of entities for those that close objects.
 func compileBuiltin(format string) *schema {
 	made, err := compile([]byte(`{"type":"object","properties":{` +
 		`"intent":{"type":"string","minLength":1,"description":"what the text wants, in a word or two, such as translate"},` +
 		`"subject":{"type":"string","minLength":1,"description":"what the text is about, in a few words"},` +
-		`"entities":{"type":"object","description":"the names, places, dates, numbers and other particulars in the text, by kind"},` +
+		`"entities":{"type":"object","description":"the particulars in the text, by kind","properties":{` +
+		`"names":{"type":"array","items":{"type":"string"}},"places":{"type":"array","items":{"type":"string"}},` +
+		`"dates":{"type":"array","items":{"type":"string"}},"quoted":{"type":"array","items":{"type":"string"}},` +
+		`"other":{"type":"array","items":{"type":"string"}}}},` +
 		`"output_format":{"type":"string","enum":["` + format + `"]},` +
 		`"original_language":{"type":"string","pattern":"^[a-z]{2}$","description":"the ISO 639-1 code of the text's language"},` +
 		`"confidence_score":{"type":"number","minimum":0,"maximum":1,"description":"how sure the analysis is"}},` +

@@ -9,8 +9,10 @@ func (e *requestEncoder) system(dst []byte) []byte {
 			texts = append(texts, &e.r.System[i])
 		}
 	}
-	if e.promptsSchema() {
-		texts = append(texts, e.schemaPrompt())
+	if e.r.Format.Kind == dialect.FormatSchema {
+		if _, enforced := e.answerSchema(); !enforced {
+			texts = append(texts, e.schemaPrompt())
+		}
 	}
 	if len(texts) == 0 {
 		return dst

@@ -132,7 +132,7 @@ func (e *requestEncoder) output(dst []byte) []byte {
 	if f.Kind == dialect.FormatJSON {
 		e.gaps.Param(dialect.ParamFormat, "send a JSON Schema")
 	}
-	enforced := f.Kind == dialect.FormatSchema && !e.promptsSchema()
+	schema, enforced := e.answerSchema()
 	if effort == "" && !enforced {
 		return dst
 	}
@@ -140,11 +140,7 @@ func (e *requestEncoder) output(dst []byte) []byte {
 	dst = dialect.TextMember(dst, "effort", effort)
 	if enforced {
 		dst = append(dialect.Member(dst, "format"), `{"type":"json_schema","schema":`...)
-		if f.Strict == dialect.On && !enforceable(f.Schema) {
-			dst = append(append(dst, unbounded(f.Schema)...), '}')
-		} else {
-			dst = append(append(dst, f.Schema...), '}')
-		}
+		dst = append(append(dst, schema...), '}')
 	}
 	return append(dst, '}')
 }

@@ -23,13 +23,6 @@ const (
 	openAIModel = "gpt-4.1-mini"
 )
 
-// The forms in which a server can be asked for an answer that fits a JSON Schema.
-const (
-	SchemaStandard = "json_schema" // OpenAI's own: response_format {"type":"json_schema","json_schema":{"schema":…}}
-	SchemaObject   = "json_object" // llama-cpp-python's: response_format {"type":"json_object","schema":…}
-	SchemaNone     = "none"        // none: the schema travels in the prompt alone
-)
-
 // Provider sends calls to an OpenAI-compatible API.
 type Provider struct {
 	// BaseURLs are the API's addresses, up to and with /v1; several share the calls in turn. Default: OpenAI's.
@@ -45,7 +38,8 @@ type Provider struct {
 	// Surfaces are what the server has: chat, embeddings, responses, completions, images, audio, moderations and files. Calls of other
 	// surfaces do not go to it, but for those of the Responses API, which are translated into chat. Default: all of them for OpenAI's own address; chat, embeddings and completions for any other.
 	Surfaces []gateway.Capability `json:"surfaces,omitempty"`
-	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none. Default: json_schema.
+	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none.
+	// Default: none for DeepSeek's address, else json_schema.
 	Schema string `json:"structured_output,omitempty"`
 	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
@@ -92,7 +86,7 @@ func (p *Provider) Provision(caddy.Context) error {
 		p.Surfaces = defaultSurfaces(p.BaseURLs)
 	}
 	if p.Schema == "" {
-		p.Schema = SchemaStandard
+		p.Schema = formOf(p.BaseURLs)
 	}
 	p.api.Key.Placeholder, p.api.Sign = p.APIKey, sign
 	p.api.FirstToken, p.api.Idle, p.api.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
@@ -40,24 +38,9 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 		return p.pass(ctx, path, attempt)
 	}
 	if p.Schema != SchemaStandard {
-		if edit, ok := schemaEdit(attempt.Body, p.Schema); ok {
-			return p.api.Send(ctx, path, attempt, edit)
-		}
+		return p.api.Send(ctx, path, attempt, schemaEdits(attempt.Body, p.Schema)...)
 	}
 	return p.api.Send(ctx, path, attempt)
-}
-
-// schemaEdit rewrites a response_format of type json_schema into the server's own form.
-func schemaEdit(body []byte, form string) (dialect.Edit, bool) {
-	format := gjson.GetBytes(body, "response_format")
-	schema := format.Get("json_schema.schema")
-	if format.Get("type").Str != "json_schema" || !schema.IsObject() {
-		return dialect.Edit{}, false
-	}
-	if form == SchemaNone {
-		return dialect.Edit{Name: "response_format"}, true
-	}
-	return dialect.Edit{Name: "response_format", Value: []byte(`{"type":"json_object","schema":` + schema.Raw + `}`)}, true
 }
 
 // sign sends the key as the server wants it: Azure's own hosts take a key as api-key, all others as a bearer token.

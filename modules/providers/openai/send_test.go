@@ -15,7 +15,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
-	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
 func TestTheBodyDiffersInTheModelAlone(t *testing.T) {
@@ -281,38 +280,6 @@ func TestAzureTakesTheKeyInItsOwnHeader(t *testing.T) {
 		sign(r, "secret")
 		if len(r.Header) != 1 || !strings.HasSuffix(r.Header.Get(name), "secret") {
 			t.Errorf("%s gets %v", host, r.Header)
-		}
-	}
-}
-
-func TestStructuredOutputInTheServersForm(t *testing.T) {
-	const schema = `{"type":"object"}`
-	body := strings.Replace(question, `"messages"`, `"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":`+schema+`}},"messages"`, 1)
-	for form, want := range map[string]string{
-		SchemaStandard: `{"type":"json_schema","json_schema":{"name":"x","schema":` + schema + `}}`,
-		SchemaObject:   `{"type":"json_object","schema":` + schema + `}`,
-		SchemaNone:     "",
-	} {
-		calls := make(chan sent, 2)
-		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			calls <- keep(t, r)
-			says(200, "application/json", answer)(w, r)
-		})
-		p := newProvider(t, srv.URL, func(p *Provider) { p.Schema = form })
-		a := ask(false)
-		a.Body = []byte(body)
-		plain := ask(false)
-		plain.Body = []byte(strings.Replace(question, `"messages"`, `"response_format":{"type":"json_object"},"messages"`, 1))
-		for _, a := range []*gateway.Attempt{a, plain} {
-			if _, err := p.Send(t.Context(), a); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := (<-calls).body["response_format"]; string(got) != want {
-			t.Errorf("%s sends %s, want %s", form, got, want)
-		}
-		if got := (<-calls).body["response_format"]; string(got) != `{"type":"json_object"}` {
-			t.Errorf("%s sends %s for a form that needs no change", form, got)
 		}
 	}
 }
