@@ -10,6 +10,7 @@ import (
 	_ "github.com/caddy-llm/caddy-llm/modules/cache"
 	_ "github.com/caddy-llm/caddy-llm/modules/health"
 	_ "github.com/caddy-llm/caddy-llm/modules/keys"
+	_ "github.com/caddy-llm/caddy-llm/modules/litellm"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/anthropic"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/azure"
 	_ "github.com/caddy-llm/caddy-llm/modules/providers/bedrock"
