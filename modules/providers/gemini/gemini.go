@@ -129,6 +129,9 @@ func (p *Provider) Cleanup() error {
 // Dialect is Google's.
 func (*Provider) Dialect() dialect.Name { return dialect.Gemini }
 
+// AtVendor says whether the address is Google's own.
+func (p *Provider) AtVendor() bool { return p.own }
+
 // Serves says whether the provider takes a model: those of its list. Where it has none, Google itself takes what is named as its
 // models are, so that a provider of other models beside it is found by their names, and other servers take all.
 func (p *Provider) Serves(model string) bool {
@@ -154,6 +157,7 @@ var (
 	_ gateway.Provider   = (*Provider)(nil)
 	_ gateway.SwitchedOn = (*Provider)(nil)
 	_ gateway.ModelNamer = (*Provider)(nil)
+	_ gateway.Addressed  = (*Provider)(nil)
 	_ caddy.Provisioner  = (*Provider)(nil)
 	_ caddy.Validator    = (*Provider)(nil)
 	_ caddy.CleanerUpper = (*Provider)(nil)
