@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +19,8 @@ import (
 type spoken struct {
 	provider string // the module
 	base     string // what follows the upstream's address
-	path     string // of the client's surface
+	path     string // of the client's surface, with a verb where the model is in it
+	pathOnce string // the same, for answers that are not streamed; "" where it is path
 	ask      string // a streamed call, with a verb for the model
 	once     string // the same, not streamed
 
@@ -73,6 +76,43 @@ var dialects = map[string]spoken{
 		refusal: `{"type":"error","error":{"type":"t","message":"refused"}}`,
 		read:    func(data string) string { return gjson.Get(data, "delta.text").Str },
 	},
+	"gemini": {
+		provider: "gemini", path: "/v1beta/models/%s:streamGenerateContent?alt=sse", pathOnce: "/v1beta/models/%s:generateContent",
+		ask:  `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`,
+		once: `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`,
+		text: []string{
+			`data: {"candidates":[{"content":{"role":"model","parts":[{"text":"one "}]},"index":0}],"modelVersion":"m"}`,
+			`data: {"candidates":[{"content":{"role":"model","parts":[{"text":"two"}]},"index":0}],"modelVersion":"m"}`,
+		},
+		tail:  []string{`data: {"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5},"modelVersion":"m"}`},
+		whole: `{"candidates":[{"content":{"role":"model","parts":[{"text":"one two"}]},"finishReason":"STOP","index":0}],"modelVersion":"m"}`,
+		end:   `"finishReason":"STOP"`, failed: `data: {"error":`,
+		failure: `data: {"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}`,
+		refusal: `{"error":{"code":1,"message":"refused","status":"S"}}`,
+		read:    func(data string) string { return gjson.Get(data, "candidates.0.content.parts.0.text").Str },
+	},
+}
+
+// modelOf is the model that an upstream is asked for: in the address, or in the body.
+func modelOf(r *http.Request, body []byte) string {
+	if _, rest, ok := strings.Cut(r.URL.Path, "/models/"); ok {
+		model, _, _ := strings.Cut(rest, ":")
+		return model
+	}
+	return gjson.GetBytes(body, "model").Str
+}
+
+// streams says whether an upstream is asked for a stream.
+func streams(r *http.Request, body []byte) bool {
+	return strings.Contains(r.URL.Path, ":stream") || gjson.GetBytes(body, "stream").Bool()
+}
+
+// at names the model in an address or a body.
+func (s spoken) at(text, model string) string {
+	if s.pathOnce != "" {
+		return strings.ReplaceAll(text, "%s", model)
+	}
+	return strings.ReplaceAll(text, "%q", strconv.Quote(model))
 }
 
 // begun is the answer in events, but for its end; stream is all of it.
@@ -82,7 +122,7 @@ func (s spoken) stream() []string { return slices.Concat(s.head, s.text, s.tail)
 // said puts the text of a stream together, as a client reads it.
 func (s spoken) said(stream string) string {
 	text := ""
-	for line := range strings.Lines(stream) {
+	for line := range strings.Lines(strings.TrimPrefix(stream, "\ufeff")) { // as the standard has it
 		if data, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "data: "); ok && gjson.Valid(data) {
 			text += s.read(data)
 		}
@@ -132,7 +172,7 @@ var before = map[string]fault{
 	"comments alone":                   begins(func(spoken) string { return ": working\n\n" }, stalls),
 	"a head and an end":                sends(func(spoken) string { return "" }),
 	"a head and a broken connection":   begins(func(spoken) string { return "" }, dies),
-	"half an event":                    begins(func(s spoken) string { return s.head[0][:len(s.head[0])/2] }, dies),
+	"half an event":                    begins(func(s spoken) string { return s.stream()[0][:len(s.stream()[0])/2] }, dies),
 	"an error in a 200":                sends(func(s spoken) string { return wire(s.failure) }),
 	"a page of a proxy":                answers(502, "text/html", func(spoken) string { return "<html>Bad Gateway</html>" }),
 	"a page with 200":                  answers(200, "text/html", func(spoken) string { return "<html>Welcome</html>" }),
@@ -203,9 +243,9 @@ func TestFaultsOfProviders(t *testing.T) {
 				for h, v := range map[string]string{"x-ratelimit-remaining-requests": "7654321", "anthropic-ratelimit-requests-remaining": "7654321", "openai-organization": "operator"} {
 					w.Header().Set(h, v) // they tell of the operator's account
 				}
-				if f, ok := all[gjson.GetBytes(body, "model").Str]; ok {
+				if f, ok := all[modelOf(r, body)]; ok {
 					f(w, r, s)
-				} else if gjson.GetBytes(body, "stream").Bool() {
+				} else if streams(r, body) {
 					sends(func(s spoken) string { return strings.ReplaceAll(wire(s.stream()...), "two", "rescued") })(w, r, s)
 				} else {
 					answers(200, "application/json", func(s spoken) string { return strings.ReplaceAll(s.whole, "two", "rescued") })(w, r, s)
@@ -228,7 +268,7 @@ func TestFaultsOfProviders(t *testing.T) {
 					if name == "half an event" || strings.Contains(name, "comments") || name == "an error in a 200" {
 						continue // which only streams have
 					}
-					got := p.do("POST", s.path, p.Key, fmt.Sprintf(s.once, slug("before "+name)))
+					got := p.do("POST", s.at(cmp.Or(s.pathOnce, s.path), slug("before "+name)), p.Key, s.at(s.once, slug("before "+name)))
 					if got.Status != 200 || !strings.Contains(got.Body, "rescued") || got.Header.Get("X-Llm-Attempts") != "2" {
 						t.Errorf("%s: answered is %d %s after %s attempts", name, got.Status, got.Body, got.Header.Get("X-Llm-Attempts"))
 					}
@@ -241,7 +281,7 @@ func TestFaultsOfProviders(t *testing.T) {
 // meets streams a call whose first target has a fault.
 func meets(t *testing.T, p *process, s spoken, kind, model string) {
 	t.Helper()
-	got := p.do("POST", s.path, p.Key, fmt.Sprintf(s.ask, model))
+	got := p.do("POST", s.at(s.path, model), p.Key, s.at(s.ask, model))
 	text, ended, failed := s.said(got.Body), strings.Contains(got.Body, s.end), strings.Contains(got.Body, s.failed)
 	attempts, want := "", "one two"
 	if kind == "before" {
@@ -293,7 +333,7 @@ func TestSignsOfLifePassEverythingThatStandsBetween(t *testing.T) {
 			config := fmt.Sprintf("\t\tprovider slow %[1]s {\n\t\t\tbase_url %[2]s\n\t\t}\n\t\tprovider good %[1]s {\n\t\t\tbase_url %[3]s\n\t\t}\n\t\tmodel m {\n\t\t\ttarget slow/m\n\t\t\tfallback good/m\n\t\t}",
 				s.provider, slow.URL+s.base, good.URL+s.base)
 			p := start(t, site(config, "encode\nllm_keys\nllm_auth\nllm_rate_limit\nllm_cache\nllm_proxy {\n\tkeepalive_interval 100ms\n}"))
-			resp, err := p.send(t.Context(), "POST", s.path, p.Key, fmt.Sprintf(s.ask, "m"))
+			resp, err := p.send(t.Context(), "POST", s.at(s.path, "m"), p.Key, s.at(s.ask, "m"))
 			if err != nil {
 				t.Fatal(err)
 			}
