@@ -35,7 +35,7 @@ func TestAConfigurationBecomesACaddyfile(t *testing.T) {
 				t.Fatalf("%v\n%s", err, report)
 			}
 			stem := strings.TrimSuffix(path, ".yaml")
-			for name, got := range map[string]string{stem + ".Caddyfile": string(made), stem + ".report": report} {
+			for name, got := range map[string]string{stem + ".golden": string(made), stem + ".report": report} {
 				if *update {
 					if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
 						t.Fatal(err)
