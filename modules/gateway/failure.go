@@ -69,7 +69,7 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	if srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && srv.Errors != nil && len(srv.Errors.Routes) > 0 {
 		return caddyhttp.Error(status, e)
 	}
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = []string{jsonType}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
@@ -78,7 +78,7 @@ func (c *Call) Fail(w http.ResponseWriter, r *http.Request, failure error) error
 	return nil
 }
 
-var jsonType = []string{"application/json"}
+const jsonType = "application/json"
 
 // setRetryAfter says how long to wait, rounded up: a client that comes back early would be refused again. Where
 // nobody knows, it is a second, lest the official SDKs come back at once.

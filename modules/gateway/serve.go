@@ -23,8 +23,8 @@ func (c *Call) ServeBody(w http.ResponseWriter, text []byte) error {
 func (c *Call) serve(w http.ResponseWriter, status int, text []byte) error {
 	c.Status = status
 	h := w.Header()
-	h["Content-Type"] = jsonType
-	h["Content-Length"] = []string{strconv.Itoa(len(text))}
+	values := []string{jsonType, strconv.Itoa(len(text))} // the answer's own: header operations of the config change values in place
+	h["Content-Type"], h["Content-Length"] = values[:1:1], values[1:2:2]
 	w.WriteHeader(status)
 	_, err := w.Write(text)
 	return err

@@ -42,7 +42,7 @@ func (c *Call) BeginUnanswered(w http.ResponseWriter) {
 	h := w.Header()
 	h["Content-Type"] = []string{"text/event-stream"}
 	if c.Array != nil {
-		h["Content-Type"] = jsonType
+		h["Content-Type"] = []string{jsonType}
 	}
 	h["Cache-Control"] = []string{"no-cache"}
 	h["X-Accel-Buffering"] = []string{"no"}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestOptionsOfTheCaddyfile(t *testing.T) {
-	for text, want := range map[string]Proxy{
+	for text, want := range map[string]*Proxy{
 		"llm_proxy":                                   {},
 		"llm_proxy {\n on_unsupported drop\n}":        {OnUnsupported: Drop},
 		"llm_proxy {\n on_unsupported refuse\n}":      {OnUnsupported: Refuse},
@@ -23,7 +23,7 @@ func TestOptionsOfTheCaddyfile(t *testing.T) {
 		},
 	} {
 		p := new(Proxy)
-		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err != nil || !reflect.DeepEqual(*p, want) {
+		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err != nil || !reflect.DeepEqual(p, want) {
 			t.Errorf("%q is %+v, %v", text, p, err)
 		}
 	}
