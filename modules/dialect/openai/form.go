@@ -116,7 +116,7 @@ func partsOf(contentType string, body []byte) (formParts, bool) {
 func (p *formParts) delimited(start int) bool {
 	p.at = start + len(p.delimiter)
 	switch rest := p.body[p.at:]; {
-	case bytes.HasPrefix(rest, []byte("--")):
+	case string(rest) == "--", string(rest) == "--\r\n": // no client writes anything behind its form, and readers differ on what they make of it
 		p.over = true
 	case bytes.HasPrefix(rest, []byte("\r\n")):
 		p.at += 2
@@ -164,7 +164,7 @@ func (p *formParts) header() bool {
 	disposed := false
 	for line := range bytes.SplitSeq(rest[:length], []byte("\r\n")) {
 		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || bytes.HasPrefix(line, p.delimiter) || bytes.ContainsAny(line, "\r\n\x00") || !fieldName(name) {
+		if !ok || bytes.HasPrefix(line, p.delimiter) || bytes.ContainsFunc(line, unprintable) || !fieldName(name) {
 			return false
 		}
 		switch strings.ToLower(string(name)) {
@@ -182,6 +182,9 @@ func (p *formParts) header() bool {
 	}
 	return disposed
 }
+
+// unprintable says whether a header may not hold a character.
+func unprintable(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // fieldName says whether a header's field may be called so, here.
 func fieldName(name []byte) bool {
