@@ -14,6 +14,37 @@ import (
 // The parts of a Caddyfile that every directive of ours reads the same way. Each reads the one argument of the current
 // subdirective into dst, and refuses a second time, a missing argument or one too many.
 
+// Options are the subdirectives of a block by their names, with what each sets: a *string, a *[]string or a *caddy.Duration, read as
+// OneArg, ListArgs and DurationArg read them, or a func(*caddyfile.Dispenser) error that reads more.
+type Options map[string]any
+
+// Block reads a directive that has no arguments but a block of options. what names it in an error, as "an openai provider".
+func Block(d *caddyfile.Dispenser, what string, options Options) error {
+	d.Next()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch dst := options[d.Val()].(type) {
+		case *string:
+			err = OneArg(d, dst)
+		case *[]string:
+			err = ListArgs(d, dst)
+		case *caddy.Duration:
+			err = DurationArg(d, dst)
+		case func(*caddyfile.Dispenser) error:
+			err = dst(d)
+		default:
+			err = d.Errf("unrecognized subdirective %q of %s", d.Val(), what)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // OneArg reads a text.
 func OneArg(d *caddyfile.Dispenser, dst *string) error {
 	name := d.Val()

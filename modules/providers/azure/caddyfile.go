@@ -21,41 +21,18 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "endpoint":
-			err = gateway.ListArgs(d, &p.Endpoints)
-		case "api_version":
-			err = gateway.OneArg(d, &p.Version)
-		case "api_key":
-			err = gateway.OneArg(d, &p.APIKey)
-		case "token":
-			err = gateway.OneArg(d, &p.Token)
-		case "deployment":
-			err = p.unmarshalDeployment(d)
-		case "default_model":
-			err = gateway.OneArg(d, &p.Default)
-		case "connect_timeout":
-			err = gateway.DurationArg(d, &p.ConnectTimeout)
-		case "first_token_timeout":
-			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
-		case "idle_timeout":
-			err = gateway.DurationArg(d, &p.IdleTimeout)
-		case "timeout":
-			err = gateway.DurationArg(d, &p.Timeout)
-		default:
-			err = d.Errf("unrecognized subdirective %q of an azure provider", d.Val())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return gateway.Block(d, "an azure provider", gateway.Options{
+		"endpoint":            &p.Endpoints,
+		"api_version":         &p.Version,
+		"api_key":             &p.APIKey,
+		"token":               &p.Token,
+		"deployment":          p.unmarshalDeployment,
+		"default_model":       &p.Default,
+		"connect_timeout":     &p.ConnectTimeout,
+		"first_token_timeout": &p.FirstTokenTimeout,
+		"idle_timeout":        &p.IdleTimeout,
+		"timeout":             &p.Timeout,
+	})
 }
 
 func (p *Provider) unmarshalDeployment(d *caddyfile.Dispenser) error {

@@ -21,41 +21,18 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "base_url":
-			err = gateway.ListArgs(d, &p.BaseURLs)
-		case "api_key":
-			err = gateway.OneArg(d, &p.APIKey)
-		case "models":
-			err = gateway.ListArgs(d, &p.Names)
-		case "default_model":
-			err = gateway.OneArg(d, &p.Default)
-		case "surfaces":
-			err = p.unmarshalSurfaces(d)
-		case "structured_output":
-			err = gateway.OneArg(d, &p.Schema)
-		case "connect_timeout":
-			err = gateway.DurationArg(d, &p.ConnectTimeout)
-		case "first_token_timeout":
-			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
-		case "idle_timeout":
-			err = gateway.DurationArg(d, &p.IdleTimeout)
-		case "timeout":
-			err = gateway.DurationArg(d, &p.Timeout)
-		default:
-			err = d.Errf("unrecognized subdirective %q of an openai provider", d.Val())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return gateway.Block(d, "an openai provider", gateway.Options{
+		"base_url":            &p.BaseURLs,
+		"api_key":             &p.APIKey,
+		"models":              &p.Names,
+		"default_model":       &p.Default,
+		"surfaces":            p.unmarshalSurfaces,
+		"structured_output":   &p.Schema,
+		"connect_timeout":     &p.ConnectTimeout,
+		"first_token_timeout": &p.FirstTokenTimeout,
+		"idle_timeout":        &p.IdleTimeout,
+		"timeout":             &p.Timeout,
+	})
 }
 
 // Interface guard

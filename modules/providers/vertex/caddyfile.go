@@ -22,43 +22,19 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "publisher":
-			err = gateway.OneArg(d, &p.Publisher)
-		case "project":
-			err = gateway.OneArg(d, &p.Project)
-		case "location":
-			err = gateway.OneArg(d, &p.Location)
-		case "credentials_file":
-			err = gateway.OneArg(d, &p.CredentialsFile)
-		case "base_url":
-			err = gateway.ListArgs(d, &p.BaseURLs)
-		case "models":
-			err = gateway.ListArgs(d, &p.Names)
-		case "default_model":
-			err = gateway.OneArg(d, &p.Default)
-		case "connect_timeout":
-			err = gateway.DurationArg(d, &p.ConnectTimeout)
-		case "first_token_timeout":
-			err = gateway.DurationArg(d, &p.FirstTokenTimeout)
-		case "idle_timeout":
-			err = gateway.DurationArg(d, &p.IdleTimeout)
-		case "timeout":
-			err = gateway.DurationArg(d, &p.Timeout)
-		default:
-			err = d.Errf("unrecognized subdirective %q of a vertex provider", d.Val())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return gateway.Block(d, "a vertex provider", gateway.Options{
+		"publisher":           &p.Publisher,
+		"project":             &p.Project,
+		"location":            &p.Location,
+		"credentials_file":    &p.CredentialsFile,
+		"base_url":            &p.BaseURLs,
+		"models":              &p.Names,
+		"default_model":       &p.Default,
+		"connect_timeout":     &p.ConnectTimeout,
+		"first_token_timeout": &p.FirstTokenTimeout,
+		"idle_timeout":        &p.IdleTimeout,
+		"timeout":             &p.Timeout,
+	})
 }
 
 // Interface guard
