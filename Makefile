@@ -71,7 +71,7 @@ BENCHCOUNT ?= 1
 bench-go: ## the Go benchmarks, with allocations: BENCHCOUNT=1
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./modules/...
 
-lint: ## gofmt, go vet, golangci-lint, actionlint and, where it is installed, shellcheck
+lint: ## gofmt, go vet, go mod tidy, golangci-lint, actionlint and, where it is installed, shellcheck
 	./scripts/lint.sh
 
 cover: ## coverage of the Go tests, by package and in all

@@ -1,4 +1,4 @@
-// Package cache is the handler llm_cache: it answers repeated calls from memory, and identical calls in progress by one
+// Package cache is the handler llm_cache: it answers repeated calls from the store, and identical calls in progress by one
 // call upstream.
 package cache
 
@@ -30,7 +30,8 @@ type Cache struct {
 	TTL caddy.Duration `json:"ttl,omitempty"`
 	// Scope is who shares answers: key, team (a key without a team is alone) or shared (everybody). Default: key.
 	Scope Scope `json:"scope,omitempty"`
-	// Match is which chat calls are kept: deterministic (temperature 0, one choice, not stored by the provider) or all. Embeddings and analyses always are. Default: deterministic.
+	// Match is which chat calls are kept: deterministic (temperature 0, one choice, not stored by the provider) or all. Embeddings and
+	// structured prompts always are, what is passed on never is. Default: deterministic.
 	Match Match `json:"match,omitempty"`
 	// StaleIfError is how long past its time an answer may be served where no provider answers. Default: 0, never.
 	StaleIfError caddy.Duration `json:"stale_if_error,omitempty"`

@@ -46,7 +46,7 @@ type App struct {
 
 	// StoreRaw keeps limits and answers. Default: memory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=llm_gateway.stores inline_key=module"`
-	// DatabaseRaw keeps keys. Default: sqlite, in the data directory.
+	// DatabaseRaw keeps keys, teams, usage, the request log and records of files. Default: sqlite, in the data directory.
 	DatabaseRaw json.RawMessage `json:"database,omitempty" caddy:"namespace=llm_gateway.stores inline_key=module"`
 	// Upstreams are the provider accounts, in the order in which they are asked for a model that no Model names.
 	// Default: each provider whose usual environment variable is set; demo where none is.

@@ -33,8 +33,8 @@ type Provider struct {
 	// Names lists the models that this provider serves. Default: all whose name begins with claude for Anthropic's own address, else
 	// whatever a client asks for.
 	Names []string `json:"models,omitempty"`
-	// Default is the model of calls that name only the provider. Default: claude-haiku-4-5 for Anthropic's own address, else the
-	// first of Names, else the first that the server lists.
+	// Default is the model of calls that name only the provider. Default: the first of Names, else claude-haiku-4-5 for Anthropic's own
+	// address, else the first that the server lists.
 	Default string `json:"default_model,omitempty"`
 	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`

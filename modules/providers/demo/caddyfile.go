@@ -9,7 +9,7 @@ import (
 
 // UnmarshalCaddyfile reads the provider's options. Syntax:
 //
-//	demo {
+//	provider <name> demo {
 //		delay <duration>
 //		pace  <duration>
 //		words <n>

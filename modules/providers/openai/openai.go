@@ -1,5 +1,5 @@
-// Package openai is the provider of everything that speaks OpenAI's API: OpenAI itself, Azure OpenAI, Ollama, vLLM,
-// llama.cpp, Groq, Mistral, DeepSeek, OpenRouter and the like.
+// Package openai is the provider of everything that speaks OpenAI's API: OpenAI itself, Ollama, vLLM, llama.cpp, Groq,
+// Mistral, DeepSeek, OpenRouter and the like. Azure OpenAI has a provider of its own.
 package openai
 
 import (
@@ -25,10 +25,10 @@ const (
 
 // Provider sends calls to an OpenAI-compatible API.
 type Provider struct {
-	// BaseURLs are the API's addresses, up to and with /v1; several share the calls in turn. Default: OpenAI's.
+	// BaseURLs are the API's addresses, up to and with /v1; several share the calls in turn. Default: {env.OPENAI_BASE_URL}, else OpenAI's.
 	BaseURLs []string `json:"base_url,omitempty"`
 	// APIKey is the credential, as a placeholder; it is read when it is used, so the config holds no secret. Default: {env.OPENAI_API_KEY}
-	// for OpenAI's own address, none for any other.
+	// where BaseURLs is not set, none else.
 	APIKey string `json:"api_key,omitempty"`
 	// Names lists the models that this provider serves. Default: whatever a client asks for is passed on.
 	Names []string `json:"models,omitempty"`
@@ -36,7 +36,8 @@ type Provider struct {
 	// first of Names, else the first that the server lists.
 	Default string `json:"default_model,omitempty"`
 	// Surfaces are what the server has: chat, embeddings, responses, completions, images, audio, moderations and files. Calls of other
-	// surfaces do not go to it, but for those of the Responses API, which are translated into chat. Default: all of them for OpenAI's own address; chat, embeddings and completions for any other.
+	// surfaces do not go to it, but for those of the Responses API, which are translated into chat. Default: all of them for OpenAI's
+	// own address; chat, embeddings and completions for any other.
 	Surfaces []gateway.Capability `json:"surfaces,omitempty"`
 	// Schema is the form in which the server is asked for structured output: json_schema, json_object or none.
 	// Default: none for DeepSeek's address, else json_schema.

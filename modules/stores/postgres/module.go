@@ -19,7 +19,7 @@ const defaultURL = "{env.DATABASE_URL}"
 // The pool lets a reload go on with the open connections. Its keys are hashes, since a URL may hold a password.
 var pool = caddy.NewUsagePool()
 
-// Database keeps keys in PostgreSQL, which many gateways may share.
+// Database keeps keys, teams, usage, the request log and records of files in PostgreSQL, which many gateways may share.
 type Database struct {
 	// URL names the database, as in postgres://user:password@host:5432/database?sslmode=verify-full. It may carry
 	// the settings of libpq and pool_max_conns (default: 8), connect_timeout in seconds (default: 2) and

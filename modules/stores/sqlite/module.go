@@ -17,7 +17,7 @@ const FileName = "gateway.db"
 // The pool lets a reload go on with the open database.
 var pool = caddy.NewUsagePool()
 
-// Database keeps keys, usage and the request log in an embedded SQLite file.
+// Database keeps keys, teams, usage, the request log and records of files in an embedded SQLite file.
 type Database struct {
 	// Path is the file. Placeholders are replaced. Default: gateway.db in the data directory.
 	Path string `json:"path,omitempty"`
