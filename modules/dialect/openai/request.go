@@ -1,5 +1,6 @@
 // Package openai is the wire format of OpenAI's API: chat completions and embeddings, their streams and their
-// errors. It works on bytes, and knows no network and no provider.
+// errors, and as much as the gateway has to know of what is passed on. It works on bytes, and knows no network and no
+// provider.
 //
 // The format is that of https://platform.openai.com/docs/api-reference, with the habits of servers that
 // speak it too.

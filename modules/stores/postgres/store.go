@@ -1,5 +1,5 @@
-// Package postgres keeps gateway keys in PostgreSQL, so that any number of gateways share them and hear of each
-// other's changes.
+// Package postgres keeps gateway keys, usage, the request log and records of files in PostgreSQL, so that any number of
+// gateways share them and hear of each other's changes of keys.
 //
 // A gateway holds sessions: it listens, prepares statements and takes an advisory lock. Connect it to the server
 // itself, or to a pooler that gives each connection a session of its own. The tables live in the first schema of

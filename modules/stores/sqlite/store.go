@@ -1,4 +1,5 @@
-// Package sqlite keeps gateway keys, usage and the request log in one SQLite file: durable, no server to run, no cgo.
+// Package sqlite keeps gateway keys, usage, the request log and records of files in one SQLite file: durable, no server to
+// run, no cgo.
 //
 // Several processes may share the file on one machine. It is kept in WAL mode, so readers never wait for a
 // writer, and two more files (-wal and -shm) lie beside it while it is open; network file systems cannot do that.

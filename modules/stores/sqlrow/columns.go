@@ -1,4 +1,4 @@
-// Package sqlrow says how keys and usage lie in the rows of a SQL database. Every database of ours keeps the same
+// Package sqlrow says how keys, usage and records of files lie in the rows of a SQL database. Every database of ours keeps the same
 // tables, so that keys can move from one to another, and what is read or written alike is here: the forms of
 // columns, the statements that all of them understand, and how rows become what the gateway knows.
 package sqlrow
