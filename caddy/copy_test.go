@@ -49,7 +49,11 @@ func TestALargeImageIsCopiedOnce(t *testing.T) {
 				}
 				perCall := (allocated(t, p) - before) / calls
 				t.Logf("%.2f times its size", perCall/size)
-				if perCall > 2.5*size { // itself, 1 MiB of it once more while it came, and its copy
+				most := 2.5 * size // itself, 1 MiB of it once more while it came, and its copy
+				if raceEnabled {
+					most += size // a buffer that grows is allocated twice there
+				}
+				if perCall > most {
 					t.Errorf("a call with an image of %d bytes allocates %.0f", size, perCall)
 				}
 			})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sdk "github.com/openai/openai-go/v3"
+	"github.com/tidwall/gjson"
 )
 
 const pollFor = 10 * time.Second
@@ -129,5 +130,18 @@ func TestAFileWithoutARecordIsTakenBack(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.files) > 0 || s.next != 1 {
 		t.Errorf("the provider keeps %v of %d", s.files, s.next)
+	}
+}
+
+func TestAzuresClientsFindTheirFiles(t *testing.T) {
+	p := start(t, studioSite(newStudio(t)), upKey)
+	contentType, body := form(t, "purpose", "assistants")
+	uploaded := p.do("POST", "/openai/v1/files", p.Key, body, "Content-Type", contentType)
+	id := gjson.Get(uploaded.Body, "id").Str
+	if uploaded.Status != http.StatusOK || id == "" {
+		t.Fatalf("%d %s", uploaded.Status, uploaded.Body)
+	}
+	if got := p.do("GET", "/openai/v1/files/"+id, p.Key, ""); got.Status != http.StatusOK {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 }

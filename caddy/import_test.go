@@ -19,7 +19,7 @@ func TestALiteLLMConfigurationIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		env := p.env
-		for _, variable := range []string{"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_API_KEY", "GROQ_API_KEY", "GEMINI_API_KEY", "GATEWAY_ADMIN_KEY"} {
+		for _, variable := range []string{"OPENAI_API_KEY", "OPENAI_2_API_KEY", "ANTHROPIC_API_KEY", "AZURE_API_KEY", "GROQ_API_KEY", "GEMINI_API_KEY", "GATEWAY_ADMIN_KEY"} {
 			p.env = append(p.env, variable+"=of-a-test")
 		}
 		p.env = append(p.env, "VLLM_BASE_URL=http://vllm.example.com/v1", "REDIS_URL=redis://127.0.0.1:1", "LITELLM_DATABASE_URL=postgres://127.0.0.1:1/gateway")

@@ -66,6 +66,8 @@ var errTooLongToShare = dialect.Errorf(dialect.UpstreamFailed, "the answer is to
 // breakOff ends a stream that has begun with an error in it.
 func (c *Cache) breakOff(w http.ResponseWriter, call *gateway.Call, failure *dialect.Error) error {
 	call.Err = failure
-	call.BreakStream(w, failure)
+	if !failure.Told {
+		call.BreakStream(w, failure)
+	}
 	return nil
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -76,7 +77,9 @@ type Call struct {
 
 	idField [1]string // the value of X-Request-Id, which so takes no allocation of its own
 
-	begun bool // the head of a stream is sent
+	begun   bool       // the head of a stream is sent
+	telling sync.Mutex // guards what placeholders tell against attempts, where a timer sends a stream's head meanwhile
+
 	body  *body
 	peekd bool
 	perr  *dialect.Error
@@ -222,12 +225,29 @@ func namesSecret(model string) bool {
 
 func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }
 
+// Asking notes that an attempt begins.
+func (c *Call) Asking(provider, upstream string) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	c.Attempts++
+	c.Provider, c.Upstream = provider, upstream
+}
+
+// AddUsage adds what an attempt used.
+func (c *Call) AddUsage(u dialect.Usage) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	c.Usage = c.Usage.Add(u)
+}
+
 // placeholder answers {http.llm.*} for log, header, vars and matchers.
 func (c *Call) placeholder(name string) (any, bool) {
 	const prefix = "http.llm."
 	if !hasPrefix(name, prefix) {
 		return nil, false
 	}
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	switch name[len(prefix):] {
 	case "request_id":
 		return c.ID, true

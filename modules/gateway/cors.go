@@ -10,6 +10,9 @@ import (
 // exposedHeaders are the response headers that a page may read.
 const exposedHeaders = "X-Request-Id, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, " +
 	"X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, " +
+	"Request-Id, Retry-After-Ms, X-Should-Retry, Content-Disposition, " +
+	"Anthropic-Ratelimit-Requests-Limit, Anthropic-Ratelimit-Requests-Remaining, Anthropic-Ratelimit-Requests-Reset, " +
+	"Anthropic-Ratelimit-Tokens-Limit, Anthropic-Ratelimit-Tokens-Remaining, Anthropic-Ratelimit-Tokens-Reset, " +
 	"X-Cache, Cache-Status, Age, X-LLM-Provider, X-LLM-Model, X-LLM-Attempts"
 
 func (app *App) checkCORS() error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
@@ -124,6 +126,9 @@ func (c *Call) Resolve() *dialect.Error {
 		}
 		c.Route = route
 	}
+	if c.Key != nil && c.namesOthers() {
+		return &dialect.Error{Kind: dialect.Permission, Field: "models", Message: "this key may use certain models only; name one of them in model"}
+	}
 	if c.Key != nil && !c.Key.MayAsk(c.Model, c.Route) {
 		if c.Model == "" {
 			return &dialect.Error{Kind: dialect.Permission, Field: "model", Message: "this key may use certain models only; name one of them"}
@@ -132,6 +137,12 @@ func (c *Call) Resolve() *dialect.Error {
 			Message: fmt.Sprintf("this key may not use the model %q", clip(c.Model, 100))}
 	}
 	return nil
+}
+
+// namesOthers says whether a call whose key may use certain models only could be answered by others: OpenRouter, for one, takes a list
+// of models beside the one, which goes to it as it is.
+func (c *Call) namesOthers() bool {
+	return len(c.Key.Models) > 0 && c.Native == nil && c.ContentType == "" && gjson.GetBytes(c.Body(), "models").Exists()
 }
 
 // clip shortens a client's text for a message.

@@ -63,6 +63,9 @@ func Import(name string, config []byte) (caddyfile []byte, report string, err er
 	im.timeouts(sections)
 	list, _ := find(sections, "model_list")
 	for _, node := range elements(list.value) {
+		im.reserve(resolved(node))
+	}
+	for _, node := range elements(list.value) {
 		im.deployment(resolved(node))
 	}
 	for _, m := range im.models {

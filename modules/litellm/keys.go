@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,6 +81,10 @@ func (k *key) write(b *strings.Builder, n *notes) {
 	}
 	if !limited {
 		args = append(args, "--limit none")
+	}
+	if k.Team != "" && (len(k.Models) == 0 || slices.Contains(k.Models, "all-proxy-models")) { // a team bounds its keys in LiteLLM
+		n.add(0, "%s is left out: its models are its team's, which the list does not tell; make it with --model", k.Alias)
+		return
 	}
 	for _, model := range k.Models {
 		switch model {

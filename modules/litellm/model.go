@@ -157,6 +157,21 @@ func (im *importer) base(name, base member, v vendor) (string, bool) {
 // environ begins a value that LiteLLM takes from the environment.
 const environ = "os.environ/"
 
+// reserve keeps a vendor's own variable for a deployment that names no credential, so that no other account's is put into it.
+func (im *importer) reserve(deployment *yaml.Node) {
+	section, _ := find(membersOf(deployment), "litellm_params")
+	params := membersOf(section.value)
+	if key, _ := find(params, "api_key"); key.text() != "" {
+		return
+	}
+	model, _ := find(params, "model")
+	custom, _ := find(params, "custom_llm_provider")
+	prefix, _ := split(model.text(), custom.text())
+	if v, ok := vendors[prefix]; ok && v.key != "" {
+		im.reserved[v.key] = true
+	}
+}
+
 // credential is a placeholder. A literal one never gets into the Caddyfile.
 func (im *importer) credential(key member, prefix string, v vendor) string {
 	text := key.text()

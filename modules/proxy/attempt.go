@@ -72,8 +72,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target *gateway.Tar
 		Stream: call.Stream, WantUsage: call.IncludeUsage, RequestID: call.ID, Timeouts: p.timeouts,
 		ContentType: call.ContentType, Method: request.ask.method, Resource: request.ask.resource,
 	}
-	call.Attempts++
-	call.Provider, call.Upstream = target.Provider, target.Model
+	call.Asking(target.Provider, target.Model)
 	p.noteDropped(call, to.dropped)
 	ctx, span := startAttempt(r.Context(), target.Provider, a)
 	start := time.Now()
@@ -93,7 +92,7 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target *gateway.Tar
 	if err != nil {
 		return answered{}, blameless(call, err)
 	}
-	call.Usage = call.Usage.Add(used(call, reply))
+	call.AddUsage(used(call, reply))
 	return answered{reply, took}, nil
 }
 

@@ -27,7 +27,7 @@ type fileAsk struct {
 
 const (
 	// maxFileObject bounds what a provider tells of a file, in bytes: it is kept with the file's record.
-	maxFileObject = 64 << 10
+	maxFileObject = 4 << 10
 	// maxFiles bounds a page of files. It is OpenAI's bound, and its default.
 	maxFiles = 10_000
 )
@@ -35,7 +35,8 @@ const (
 // serveFiles answers /v1/files, /v1/files/{id} and /v1/files/{id}/content. All files of all tenants are in one account at the provider,
 // so each has a record of whose it is, and the files of others are not there.
 func (p *Proxy) serveFiles(w http.ResponseWriter, r *http.Request, call *gateway.Call) error {
-	id, part, below := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1/files"), "/"), "/"), "/")
+	_, resource, _ := strings.Cut(r.URL.Path, "/v1/files") // Azure's clients have a path before it
+	id, part, below := strings.Cut(strings.Trim(resource, "/"), "/")
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	allowed := "GET"
 	switch {
@@ -88,6 +89,9 @@ func (p *Proxy) uploadFile(w http.ResponseWriter, r *http.Request, call *gateway
 	}
 	file, err := recordOf(reply, call)
 	if err != nil {
+		if id := gjson.GetBytes(reply.Body, "id").Str; fileID(id) {
+			p.takeBack(r, call, &gateway.File{ID: id, Provider: call.Provider})
+		}
 		return call.Fail(w, r, err)
 	}
 	if err := p.app.Files().AddFile(r.Context(), file); err != nil {

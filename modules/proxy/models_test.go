@@ -65,3 +65,15 @@ func TestAPatternsCallGoesToItsProviderByTheNameThatTheClientGave(t *testing.T) 
 		t.Errorf("a model that the key may not use is answered %d %s", w.Code, w.Body)
 	}
 }
+
+// OpenRouter takes a list of models beside the one.
+func TestAKeyOfCertainModelsCannotNameOthersBeside(t *testing.T) {
+	p, a, _ := newProxy(t)
+	body := strings.Replace(question, "{", `{"models":["z"],`, 1)
+	if w, _ := chat(t, p, body, func(call *gateway.Call) { call.Key = &gateway.Key{Models: []string{"both"}} }); w.Code != http.StatusForbidden || len(a.sent) > 0 {
+		t.Errorf("answered is %d %s", w.Code, w.Body)
+	}
+	if w, _ := chat(t, p, body, func(call *gateway.Call) { call.Key = &gateway.Key{} }); w.Code != http.StatusOK {
+		t.Errorf("a key of all models is answered %d %s", w.Code, w.Body)
+	}
+}

@@ -27,16 +27,19 @@ func (p *Proxy) send(ctx context.Context, call *gateway.Call, target *gateway.Ta
 		return provider.Send(ctx, a)
 	}
 	name := target.Provider + "/" + target.Model
-	if _, ok := p.untempered.Load(name); !ok {
-		reply, err := provider.Send(ctx, a)
-		if !refusesTemperature(err) {
+	_, known := p.untempered.Load(name)
+	if !known {
+		if reply, err := provider.Send(ctx, a); !refusesTemperature(err) {
 			return reply, err
 		}
-		p.untempered.Store(name, true)
 	}
 	without := *a
 	without.Body = dialect.Splice(make([]byte, 0, len(a.Body)), a.Body, dialect.Edit{Name: temperature})
-	return provider.Send(ctx, &without)
+	reply, err := provider.Send(ctx, &without)
+	if !known && err == nil && gjson.GetBytes(a.Body, temperature).Num <= 1 { // a higher one may be refused by a model that takes others
+		p.untempered.Store(name, true)
+	}
+	return reply, err
 }
 
 // temperature is the member's name in the dialects whose models may refuse it.

@@ -32,13 +32,20 @@ func TestAModelThatTakesNoTemperatureIsAskedWithout(t *testing.T) {
 				}
 				return whole(answer), nil
 			}
-			for i, sent := range []int{2, 3} { // the second call knows
-				w, _ := chat(t, p, question, gatewayWrote)
+			for i, sent := range []int{2, 4, 6, 7} { // a temperature above 1 says nothing of others; of others, the second call knows
+				w, _ := chat(t, p, question, func(call *gateway.Call) {
+					gatewayWrote(call)
+					if i > 1 {
+						call.Native = func() ([]byte, error) {
+							return []byte(`{"model":"both","messages":[],"temperature":0.1,"max_tokens":9}`), nil
+						}
+					}
+				})
 				if w.Code != http.StatusOK || len(a.sent) != sent {
 					t.Fatalf("call %d is answered %d %s after %d attempts", i, w.Code, w.Body, len(a.sent))
 				}
 			}
-			if last := a.sent[2].Body; !gjson.ValidBytes(last) || gjson.GetBytes(last, "max_tokens").Int() != 9 {
+			if last := a.sent[6].Body; !gjson.ValidBytes(last) || gjson.GetBytes(last, "max_tokens").Int() != 9 {
 				t.Errorf("sent is %s", last)
 			}
 			// A client's own temperature is the client's to leave out.

@@ -95,7 +95,7 @@ type passage struct {
 
 // events says whether the answer comes in events, among which an error may be told.
 func (a *passage) events() bool {
-	return strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream")
+	return a.call.Stream && strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream")
 }
 
 // run writes until the answer ends. An error of the answer is a *dialect.Error; one of the client's connection is not.

@@ -97,16 +97,21 @@ func (s *spoken) Close() error         { return nil }
 
 func TestAnAnswerInPieces(t *testing.T) {
 	broken := dialect.BrokenOff()
+	const (
+		sound  = `{"model":"both","input":"a"}`
+		events = `{"model":"both","input":"a","stream_format":"sse"}`
+	)
 	for _, tt := range []struct {
-		name, contentType string
-		said              spoken
-		body              string
-		aborted           bool
+		name, request, contentType string
+		said                       spoken
+		body                       string
+		aborted                    bool
 	}{
-		{"whole", "audio/mpeg", spoken{pieces: []string{"one ", "two"}}, "one two", false},
-		{"empty", "text/plain", spoken{}, "", false},
-		{"broken", "audio/mpeg", spoken{pieces: []string{"one "}, err: broken}, "one ", true},
-		{"events that break", "text/event-stream", spoken{pieces: []string{"data: 1\n\n"}, err: broken}, "data: 1\n\n" + string(openai.AppendErrorEvent(nil, broken)), false},
+		{"whole", sound, "audio/mpeg", spoken{pieces: []string{"one ", "two"}}, "one two", false},
+		{"empty", sound, "text/plain", spoken{}, "", false},
+		{"broken", sound, "audio/mpeg", spoken{pieces: []string{"one "}, err: broken}, "one ", true},
+		{"events that break", events, "text/event-stream", spoken{pieces: []string{"data: 1\n\n"}, err: broken}, "data: 1\n\n" + string(openai.AppendErrorEvent(nil, broken)), false},
+		{"what looks like events", sound, "text/event-stream", spoken{pieces: []string{"data: 1"}, err: broken}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, _, b := newProxyWith(t, mediaConfig, `{}`)
@@ -117,7 +122,7 @@ func TestAnAnswerInPieces(t *testing.T) {
 			var cause any
 			func() {
 				defer func() { cause = recover() }()
-				w = speak(t, p, "both")
+				w = post(t, p, "/v1/audio/speech", tt.request)
 			}()
 			if (cause == http.ErrAbortHandler) != tt.aborted {
 				t.Fatalf("ended with %v", cause)

@@ -25,6 +25,7 @@ type request struct {
 // written is a request in one dialect.
 type written struct {
 	codec   *dialect.Codec
+	model   string // that it was written for
 	body    []byte
 	lasting bool     // see gateway.Attempt
 	dropped []string // the client's fields that were left out
@@ -46,11 +47,11 @@ func (q *request) in(target *gateway.Target, op dialect.Operation) *written {
 		return &q.own
 	}
 	for _, w := range q.foreign {
-		if w.codec.Name == name {
+		if w.codec.Name == name && (w.model == target.Model || name != dialect.Gemini) { // what Google's models want differs from one to another
 			return w
 		}
 	}
-	w := &written{codec: gateway.CodecOf(name)}
+	w := &written{codec: gateway.CodecOf(name), model: target.Model}
 	switch {
 	case w.codec == nil:
 		w.err = dialect.Errorf(dialect.Internal, "the provider speaks a dialect that the gateway does not know")

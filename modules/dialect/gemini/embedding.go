@@ -3,6 +3,7 @@ package gemini
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
@@ -85,6 +86,7 @@ func textOf(content []byte) (dialect.Inside, bool) {
 		return in, true
 	}
 	var text dialect.Inside
+	own := false // the text is ours, not a piece of the body
 	for name, value := range fields(content) {
 		if string(name) != "parts" {
 			continue
@@ -96,8 +98,10 @@ func textOf(content []byte) (dialect.Inside, bool) {
 				return nil, false
 			case text == nil:
 				text = p.text
+			case own:
+				text = append(text, p.text...)
 			default:
-				text = append(text[:len(text):len(text)], p.text...)
+				text, own = slices.Concat(text, p.text), true
 			}
 		}
 	}

@@ -1,6 +1,10 @@
 package gemini
 
-import "github.com/caddy-llm/caddy-llm/modules/dialect"
+import (
+	"slices"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+)
 
 // response is what a functionResponse tells.
 type response struct {
@@ -83,13 +87,16 @@ func (e *requestEncoder) result(dst []byte, part *dialect.Part) ([]byte, bool) {
 // which are the names that Google's models know.
 func appendOutput(dst []byte, part *dialect.Part) []byte {
 	var text dialect.Inside
+	own := false // the text is ours, not a piece of the body
 	for i := range part.Result {
-		if part.Result[i].Kind == dialect.PartText {
-			if text == nil {
-				text = part.Result[i].Text
-			} else {
-				text = append(text[:len(text):len(text)], part.Result[i].Text...)
-			}
+		switch p := &part.Result[i]; {
+		case p.Kind != dialect.PartText:
+		case text == nil:
+			text = p.Text
+		case own:
+			text = append(text, p.Text...)
+		default:
+			text, own = slices.Concat(text, p.Text), true
 		}
 	}
 	if part.Failed {

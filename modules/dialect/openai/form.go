@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"mime"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -85,6 +86,9 @@ func FormTokens(form Form) int64 { return form.Text/4 + form.Media/1024 }
 
 var errForm = &dialect.Error{Kind: dialect.InvalidRequest, Message: "the body is not a well-formed multipart form; send it as multipart/form-data, with the boundary that its Content-Type names"}
 
+// extendedName is a name in the form of RFC 2231, which some readers take and others do not.
+var extendedName = regexp.MustCompile(`(?i);\s*name\s*\*`)
+
 // formParts walks over the parts of a form.
 type formParts struct {
 	body      []byte
@@ -102,7 +106,7 @@ type formParts struct {
 func partsOf(contentType string, body []byte) (formParts, bool) {
 	typ, params, err := mime.ParseMediaType(contentType)
 	boundary := params["boundary"]
-	if err != nil || typ != FormType || boundary == "" || len(boundary) > 70 {
+	if err != nil || typ != FormType || boundary == "" || len(boundary) > 70 || strings.Contains(contentType, "*") { // boundary* is another one, for some
 		return formParts{}, false
 	}
 	p := formParts{body: body, delimiter: []byte("--" + boundary)}
@@ -170,7 +174,7 @@ func (p *formParts) header() bool {
 		switch strings.ToLower(string(name)) {
 		case "content-disposition":
 			kind, params, err := mime.ParseMediaType(string(value))
-			if disposed || err != nil || kind != "form-data" {
+			if disposed || err != nil || kind != "form-data" || extendedName.Match(value) {
 				return false
 			}
 			disposed = true

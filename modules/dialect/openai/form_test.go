@@ -66,6 +66,7 @@ func TestFormsThatAnotherReaderCouldReadDifferentlyAreRefused(t *testing.T) {
 		"a header beyond measure":                `B|FIELD "model"|X: ` + strings.Repeat("x", maxPartHeader) + `||a|B--`,
 		"nothing":                                ``,
 		"more parts than anybody has":            strings.Repeat(`B|FIELD "x"||a|`, maxParts+1) + `B--`,
+		"a name in two forms":                    `B|FIELD "model"; name*=utf-8''x||a|B|FIELD "model"||b|B--`,
 		"something behind the end":               `B|FIELD "model"||a|B--|B|FIELD "model"||b|B--`,
 		"an end whose line goes on":              `B|FIELD "model"||a|B--B||B--|`,
 		"a header with a control character":      "B|FIELD \"model\"; x=\"\x10\"||a|B--",
@@ -79,7 +80,7 @@ func TestFormsThatAnotherReaderCouldReadDifferentlyAreRefused(t *testing.T) {
 			}
 		})
 	}
-	for _, contentType := range []string{"multipart/form-data", "multipart/mixed; boundary=frontier", "application/json", "", "multipart/form-data; boundary=" + strings.Repeat("x", 71)} {
+	for _, contentType := range []string{"multipart/form-data; boundary=frontier; boundary*=utf-8''other", "multipart/form-data", "multipart/mixed; boundary=frontier", "application/json", "", "multipart/form-data; boundary=" + strings.Repeat("x", 71)} {
 		if form, err := PeekForm(contentType, formOf(`B|FIELD "model"||a|B--`)); err == nil {
 			t.Errorf("%q: read as %+v", contentType, form)
 		}

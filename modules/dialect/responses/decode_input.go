@@ -163,8 +163,9 @@ func (d *requestDecoder) result(place dialect.Place, it item) (err *dialect.Erro
 	return nil
 }
 
+// onlyResults says whether a user's turn is one of results: such a turn holds nothing else.
 func onlyResults(parts []dialect.Part) bool {
-	return len(parts) > 0 && !slices.ContainsFunc(parts, func(p dialect.Part) bool { return p.Kind != dialect.PartToolResult })
+	return len(parts) > 0 && parts[0].Kind == dialect.PartToolResult
 }
 
 // thought reads what the model thought, by its summary. What it thought literally is the provider's who told it.
@@ -174,10 +175,13 @@ func (d *requestDecoder) thought(place dialect.Place, it item) {
 	for summary := range dialect.Elements(it.summary) {
 		for name, value := range dialect.Members(summary) {
 			if in := dialect.InsideOf(value); string(name) == "text" && in != nil {
-				if texts++; texts > 1 {
-					part.Text = append(append(part.Text[:len(part.Text):len(part.Text)], `\n\n`...), in...)
-				} else {
+				switch texts++; texts {
+				case 1:
 					part.Text = in
+				case 2: // the first one is the client's body
+					part.Text = slices.Concat(part.Text, dialect.Inside(`\n\n`), in)
+				default:
+					part.Text = append(append(part.Text, `\n\n`...), in...)
 				}
 			}
 		}

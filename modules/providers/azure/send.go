@@ -20,7 +20,7 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 		return nil, dialect.Errorf(dialect.InvalidRequest, "an azure provider has no operation %q; ask a model of another provider", attempt.Operation)
 	}
 	name, ok := p.deployment(attempt.Model)
-	if !ok {
+	if !ok || name == "." || name == ".." { // which a path would take for directions
 		return nil, dialect.Errorf(dialect.ModelNotFound, "this provider has no deployment of the model %q", attempt.Model)
 	}
 	deployed := *attempt

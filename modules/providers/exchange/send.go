@@ -49,7 +49,7 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated { // as some servers say of a file
 		defer resp.Body.Close()
 		refusal, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what could be read is judged
 		return nil, format.ParseError(resp.StatusCode, resp.Header.Get, refusal)

@@ -3,6 +3,7 @@ package gemini
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path"
 	"slices"
@@ -78,8 +79,8 @@ func (p *Provider) Provision(caddy.Context) error {
 	repl := caddy.NewReplacer()
 	for i, base := range p.BaseURLs {
 		base = strings.TrimSuffix(repl.ReplaceAll(base, ""), "/")
-		p.own = p.own || strings.HasPrefix(base, googleBase)
-		if !strings.HasPrefix(path.Base(base), "v1") { // the official SDKs are told addresses without the version
+		p.own = p.own || base == googleBase || strings.HasPrefix(base, googleBase+"/")
+		if !versioned(base) { // the official SDKs are told addresses without the version
 			base += googleVersion
 		}
 		addresses[i] = base
@@ -107,6 +108,12 @@ func usualKey() string {
 		}
 	}
 	return "{env." + keyVariables[0] + "}"
+}
+
+// versioned says whether an address ends in a version of the API.
+func versioned(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && strings.HasPrefix(path.Base(u.Path), "v1")
 }
 
 // Validate refuses a missing credential and a default that is not served.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,8 +33,8 @@ type Provider struct {
 	APIKey string `json:"api_key,omitempty"`
 	// Names lists the models that this provider serves. Default: whatever a client asks for is passed on.
 	Names []string `json:"models,omitempty"`
-	// Default is the model of calls that name only the provider. Default: gpt-4.1-mini for OpenAI's own address, else the
-	// first of Names, else the first that the server lists.
+	// Default is the model of calls that name only the provider. Default: the first of Names, else gpt-4.1-mini for OpenAI's own
+	// address, else the first that the server lists.
 	Default string `json:"default_model,omitempty"`
 	// Surfaces are what the server has: chat, embeddings, responses, completions, images, audio, moderations and files. Calls of other
 	// surfaces do not go to it, but for those of the Responses API, which are translated into chat. Default: all of them for OpenAI's
@@ -77,11 +78,11 @@ func (p *Provider) Provision(caddy.Context) error {
 	if err := p.api.Set(p.BaseURLs, openAIBase); err != nil {
 		return err
 	}
-	if p.Default == "" && p.AtVendor() {
-		p.Default = openAIModel
-	}
 	if p.Default == "" && len(p.Names) > 0 {
 		p.Default = p.Names[0]
+	}
+	if p.Default == "" && p.AtVendor() {
+		p.Default = openAIModel
 	}
 	if len(p.Surfaces) == 0 {
 		p.Surfaces = defaultSurfaces(p.BaseURLs)
@@ -129,7 +130,12 @@ func (p *Provider) Speaks(name dialect.Name) bool {
 }
 
 // AtVendor says whether an address is OpenAI's own.
-func (p *Provider) AtVendor() bool { return slices.Contains(p.BaseURLs, openAIBase) }
+func (p *Provider) AtVendor() bool { return slices.ContainsFunc(p.BaseURLs, isOpenAI) }
+
+// isOpenAI says the same of an address as the config has it.
+func isOpenAI(base string) bool {
+	return strings.TrimSuffix(caddy.NewReplacer().ReplaceAll(base, ""), "/") == openAIBase
+}
 
 // Serves says whether the provider takes a model: those of its list, or all where it has none.
 func (p *Provider) Serves(model string) bool {

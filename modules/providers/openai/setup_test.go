@@ -127,3 +127,17 @@ func keep(t testing.TB, r *http.Request) sent {
 	}
 	return s
 }
+
+func TestOpenAIsAddressIsKnownHoweverItIsWritten(t *testing.T) {
+	t.Setenv("TEST_OPENAI", "https://api.openai.com/v1/")
+	for _, base := range []string{"https://api.openai.com/v1", "https://api.openai.com/v1/", "{env.TEST_OPENAI}"} {
+		p := newProvider(t, base, nil)
+		if p.Default != openAIModel || !p.Can(gateway.CanFiles) {
+			t.Errorf("at %s the default model is %q, the surfaces are %v", base, p.Default, p.Surfaces)
+		}
+	}
+	p := newProvider(t, "https://api.openai.com/v1", func(p *Provider) { p.Names = []string{"gpt-5"} })
+	if p.Default != "gpt-5" {
+		t.Errorf("the default of a provider of gpt-5 alone is %q", p.Default)
+	}
+}
