@@ -67,8 +67,9 @@ func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter 
 	return l
 }
 
-// askedAgain is how often a refusal is asked for again. While some calls' units are awaited, other calls' units are on their way.
-const askedAgain = 5
+// askedAgain is how often a refusal is asked for again at most. While some calls' units are awaited, other calls' units are on their way, so
+// that of many clients of one window one may have bad luck several times.
+const askedAgain = 20
 
 // Admit decides on all claims at once; see [gateway.Limiter]. It takes no longer than the client's timeout, whatever ctx says, so
 // that a caller who leaves does not leave a decision half known. A refusal by a window that units are on their way back to is asked for
