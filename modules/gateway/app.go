@@ -15,6 +15,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-llm/caddy-llm/modules/headroom"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -208,6 +210,7 @@ func (app *App) Start() error {
 		stop()
 		return fmt.Errorf("opening the key store: %w", err)
 	}
+	headroom.Give()
 	go app.keyring.flushEvery(run, 10*time.Second)
 	go app.journal.run(run)
 	if feed, ok := app.db.Keys().(KeyFeed); ok {
