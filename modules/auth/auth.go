@@ -71,12 +71,7 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if problem != nil {
 		return call.Fail(w, r, problem)
 	}
-	call.Key = key
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", key.ID)
-		repl.Set("http.auth.user.team", key.Team)
-		repl.Set("http.auth.user.name", key.Name)
-	}
+	call.Authenticated(r, key)
 	return next.ServeHTTP(w, r)
 }
 

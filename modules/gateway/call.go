@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -188,7 +190,18 @@ func requestID(r *http.Request) string {
 	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && saneID(ids[0]) {
 		return ids[0]
 	}
-	return uuid.NewString()
+	return newRequestID()
+}
+
+// newRequestID makes a random UUID. It has to be a different one each time, and is no secret: the runtime's generator does, which
+// takes neither a lock nor a system call.
+func newRequestID() string {
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40 // version 4, of RFC 9562
+	id[8] = id[8]&0x3f | 0x80 // its variant
+	return id.String()
 }
 
 // saneID accepts 1 to 128 letters, digits and the marks that ids are written with, so that an id can stand in
@@ -240,11 +253,11 @@ func (c *Call) AddUsage(u dialect.Usage) {
 	c.Usage = c.Usage.Add(u)
 }
 
-// placeholder answers {http.llm.*} for log, header, vars and matchers.
+// placeholder answers {http.llm.*}, and {http.auth.user.*} once the caller is known, for log, header, vars and matchers.
 func (c *Call) placeholder(name string) (any, bool) {
 	const prefix = "http.llm."
 	if !hasPrefix(name, prefix) {
-		return nil, false
+		return c.user(name)
 	}
 	c.telling.Lock()
 	defer c.telling.Unlock()
@@ -281,4 +294,36 @@ func (c *Call) placeholder(name string) (any, bool) {
 		return "", true
 	}
 	return nil, false
+}
+
+// The placeholders of who is authenticated. The first is Caddy's own.
+const (
+	userID   = "http.auth.user.id"
+	userTeam = "http.auth.user.team"
+	userName = "http.auth.user.name"
+)
+
+func (c *Call) user(name string) (any, bool) {
+	if c.Key == nil {
+		return nil, false
+	}
+	switch name {
+	case userID:
+		return c.Key.ID, true
+	case userTeam:
+		return c.Key.Team, true
+	case userName:
+		return c.Key.Name, true
+	}
+	return nil, false
+}
+
+// Authenticated notes who calls. Placeholders tell of this key from then on, whomever an earlier handler has found.
+func (c *Call) Authenticated(r *http.Request, key *Key) {
+	c.Key = key
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		for _, name := range [...]string{userID, userTeam, userName} { // what was set goes before what the call is asked for
+			repl.Delete(name)
+		}
+	}
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -32,6 +31,8 @@ type metrics struct {
 	operation  *prometheus.HistogramVec
 	firstToken *prometheus.HistogramVec
 	perToken   *prometheus.HistogramVec
+
+	known knownSeries
 }
 
 var (
@@ -101,14 +102,14 @@ func (m *metrics) observe(c *Call) {
 		return
 	}
 	took := time.Since(c.Started)
-	code := strconv.Itoa(c.Status)
-	m.requests.WithLabelValues(c.Surface.Name, c.modelLabel(), code).Inc()
-	m.duration.WithLabelValues(c.Surface.Name, code).Observe(took.Seconds())
+	series := m.known.of(callKind{c.Surface.Name, c.modelLabel(), c.Status, c.Cache}, m)
+	series.requests.Inc()
+	series.duration.Observe(took.Seconds())
 	if c.Cache != CacheCollapsed { // such a call has waited for another's provider
-		m.overhead.WithLabelValues(c.Surface.Name).Observe((took - c.UpstreamFor).Seconds())
+		series.overhead.Observe((took - c.UpstreamFor).Seconds())
 	}
-	if c.Cache != CacheNone {
-		m.cache.WithLabelValues(c.Surface.Name, string(c.Cache)).Inc()
+	if series.cache != nil {
+		series.cache.Inc()
 	}
 	if c.Surface.Operation == "" || c.Attempts == 0 {
 		return

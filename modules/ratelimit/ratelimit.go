@@ -119,14 +119,22 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if len(claims) == 0 {
 		return next.ServeHTTP(w, r)
 	}
-	denied, admitErr := l.admit(call, r, claims)
-	var failure *dialect.Error
-	if errors.As(admitErr, &failure) {
+	if failure := l.decide(w, r, call, claims); failure != nil {
 		return call.Fail(w, r, failure)
 	}
-	if admitErr != nil {
-		return call.Fail(w, r, &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the limits cannot be checked now; try again",
-			RetryAfter: time.Second, Cause: fmt.Errorf("checking limits: %w", admitErr)})
+	return l.serve(w, r, next, call, claims)
+}
+
+// decide has the limits decide, and tells the client where it stands. The failure is why the call must not go on.
+func (l *RateLimit) decide(w http.ResponseWriter, r *http.Request, call *gateway.Call, claims []gateway.Claim) *dialect.Error {
+	denied, err := l.admit(call, r, claims)
+	if err != nil {
+		var failure *dialect.Error
+		if errors.As(err, &failure) {
+			return failure
+		}
+		return &dialect.Error{Kind: dialect.StoreUnavailable, Message: "the limits cannot be checked now; try again",
+			RetryAfter: time.Second, Cause: fmt.Errorf("checking limits: %w", err)}
 	}
 	now := time.Now()
 	if call.Claims == nil {
@@ -139,11 +147,16 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		refused = &claims[denied]
 	}
 	setHeaders(w.Header(), call.Surface.Dialect, call.Claims, refused, now)
-	if refused != nil {
-		call.Refused = true
-		l.app.ObserveRejection(refused.Scope, refused.Limit.Kind)
-		return call.Fail(w, r, refusal(refused, now))
+	if refused == nil {
+		return nil
 	}
+	call.Refused = true
+	l.app.ObserveRejection(refused.Scope, refused.Limit.Kind)
+	return refusal(refused, now)
+}
+
+// serve goes on with an admitted call.
+func (l *RateLimit) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, claims []gateway.Claim) error {
 	defer l.settle(r, call, claims)
 	defer l.scouts.Learn(call)
 	return next.ServeHTTP(w, r)
