@@ -49,6 +49,7 @@ type operation = func(ctx context.Context, rdb goredis.UniversalClient) error
 type Client struct {
 	rdb       goredis.UniversalClient
 	sentinels *sentinels // nil where there are none
+	batches   *batcher   // nil for a Cluster, where a master that hangs would hold up calls that go along to others
 	timeout   time.Duration
 	breaker   *breaker
 	log       *zap.Logger
@@ -75,6 +76,9 @@ func NewClient(url string, timeout time.Duration, poolSize int, log *zap.Logger)
 	}
 	rdb := open(options, timeout, poolSize)
 	c := &Client{rdb: rdb, sentinels: newSentinels(options), timeout: timeout, breaker: newBreaker(timeout), log: log, where: strings.Join(options.Addrs, ",")}
+	if _, one := rdb.(*goredis.Client); one {
+		c.batches = newBatcher()
+	}
 	c.trial = ping
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil

@@ -91,7 +91,7 @@ func (f *fleet) live(ctx context.Context) {
 // beat leaves one sign of life. A Redis that does not allow that may be in the best of health.
 func (f *fleet) beat(ctx context.Context, rdb goredis.UniversalClient) error {
 	calls := []invocation{liveScript.invocation(ctx, []any{nil, nil, 1, liveKey, f.name, microseconds(f.ttl)})}
-	switch err := run(ctx, rdb, calls, nil); {
+	switch err := run(ctx, rdb, nil, calls, nil); {
 	case goredis.IsPermissionError(err):
 		return fmt.Errorf("%w: %w", errSaysNothing, err)
 	case err != nil:

@@ -163,7 +163,7 @@ func (l *Limiter) time() any {
 // run asks Redis, and looks for an answer on the way where look is not nil.
 func (l *Limiter) run(ctx context.Context, calls []invocation, look *look) error {
 	return l.client.Do(context.WithoutCancel(ctx), func(ctx context.Context, rdb goredis.UniversalClient) error {
-		return run(ctx, rdb, calls, look.command(ctx))
+		return run(ctx, rdb, l.client.batches, calls, look.command(ctx))
 	})
 }
 

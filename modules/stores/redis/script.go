@@ -66,20 +66,16 @@ func (i invocation) withText(ctx context.Context) invocation {
 }
 
 // run makes all calls in one round trip, and a second where a server has lost the script. It returns the first error; each call
-// has its own. A command that comes along, where there is one, has its own too, which is not returned.
-func run(ctx context.Context, rdb goredis.UniversalClient, calls []invocation, along goredis.Cmder) error {
-	if len(calls) == 1 && along == nil {
-		_ = rdb.Process(ctx, calls[0])
-	} else {
-		pipe := rdb.Pipeline()
-		for i := range calls {
-			_ = pipe.Process(ctx, calls[i])
-		}
-		if along != nil {
-			_ = pipe.Process(ctx, along)
-		}
-		_, _ = pipe.Exec(ctx)
+// has its own. A command that comes along, where there is one, has its own too, which is not returned. Batches may be nil.
+func run(ctx context.Context, rdb goredis.UniversalClient, batches *batcher, calls []invocation, along goredis.Cmder) error {
+	commands := make([]goredis.Cmder, 0, len(calls)+1)
+	for i := range calls {
+		commands = append(commands, calls[i])
 	}
+	if along != nil {
+		commands = append(commands, along)
+	}
+	batches.send(ctx, rdb, commands...)
 	var first error
 	for i := range calls {
 		if err := calls[i].Err(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
