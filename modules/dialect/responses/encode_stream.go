@@ -67,6 +67,7 @@ func (e *Encoder) write(event *dialect.Event) {
 		e.finish = event.Finish
 		e.endMessage(statusOf(e.finish))
 	case dialect.EventEnd:
+		e.endMessage(statusOf(e.finish)) // of what a provider sent behind the reason for its end
 		e.end()
 	case dialect.EventError:
 		e.dst = end(appendFailure(e.begin(e.dst, eventError), event.Err))
