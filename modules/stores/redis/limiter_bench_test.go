@@ -2,7 +2,10 @@ package redis
 
 import (
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,4 +65,40 @@ func BenchmarkKnownRefusal(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// What a decision costs a gateway that makes many at a time, in microseconds of its processor, with and without batches.
+func BenchmarkBusyDecisions(b *testing.B) {
+	for name, batches := range map[string]*batcher{"alone": nil, "together": newBatcher()} {
+		b.Run(name, func(b *testing.B) {
+			s := startServer(b)
+			client := s.patient()
+			client.batches = batches
+			l := openLimiter(b, client, Deny, nil)
+			claims := of("team:x", requests("key:a", 1_000_000_000, time.Hour))
+			b.ReportAllocs()
+			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+			before := spent(b)
+			b.RunParallel(func(pb *testing.PB) {
+				own := slices.Clone(claims)
+				for pb.Next() {
+					if _, err := l.Admit(b.Context(), own); err != nil {
+						b.Error(err)
+						return
+					}
+					l.end(own)
+				}
+			})
+			b.ReportMetric(float64((spent(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
+		})
+	}
+}
+
+// spent is the processor's time that this process has taken.
+func spent(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
