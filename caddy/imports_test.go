@@ -22,14 +22,14 @@ func mayImport(name string) []string {
 		return []string{"modules"}
 	case name == "modules":
 		return []string{"modules/*", "modules/providers/*", "modules/stores/*"}
-	case name == "modules/sse", name == "modules/dialect":
+	case name == "modules/sse", name == "modules/dialect", name == "modules/headroom":
 		return nil
 	case name == "modules/dialect/responses": // it is another API of OpenAI's, with the same errors
 		return []string{"modules/dialect", "modules/dialect/openai"}
 	case dir == "modules/dialect":
 		return []string{"modules/dialect"}
 	case name == "modules/gateway":
-		return vocabulary
+		return append(vocabulary, "modules/headroom")
 	case name == "modules/stores/sqlite", name == "modules/stores/postgres": // they keep the same tables
 		return append(vocabulary, "modules/gateway", "modules/stores/sqlrow")
 	case dir == "modules/providers/exchange", name == "modules/providers/generative":
