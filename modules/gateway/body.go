@@ -32,7 +32,7 @@ var bodies = sync.Pool{New: func() any { return &body{buf: make([]byte, 0, 4096)
 type body struct{ buf []byte }
 
 func (b *body) release() {
-	if b != nil && !b.lasts() {
+	if b != nil && cap(b.buf) > 0 && !b.lasts() {
 		b.buf = b.buf[:0]
 		bodies.Put(b)
 	}
@@ -44,12 +44,23 @@ func (b *body) lasts() bool { return cap(b.buf) > keepBody }
 // BodyLasts says that the bytes of Body stay as they are when the call is over.
 func (c *Call) BodyLasts() bool { return c.body != nil && c.body.lasts() }
 
-// Body is the client's body as Parse read it. It is the caller's to read until the call is over, never to change.
+// Body is the client's body as Parse read it. It is the caller's to read until the call is over, or FreeBody was called; never to change.
 func (c *Call) Body() []byte {
 	if c.body == nil {
 		return nil
 	}
 	return c.body.buf
+}
+
+// FreeBody gives the body's memory back before the call is over, since a stream may last for hours: Body is empty then. Whoever answers
+// calls it once no attempt can follow and nobody holds a part of the body. Where the request log or the surface wants the body
+// later, it stays.
+func (c *Call) FreeBody() {
+	if c.body == nil || c.Native != nil || c.Accept != nil || c.App.journal.config.Prompts {
+		return
+	}
+	c.body.release()
+	c.body = new(body) // so that it counts as read
 }
 
 // Read takes the request's body in, once, within the gateway's bound.

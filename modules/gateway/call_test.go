@@ -211,6 +211,34 @@ func TestTheBodyIsReadOnce(t *testing.T) {
 	}
 }
 
+func TestAFreedBodyIsEmptyAndNotReadAgain(t *testing.T) {
+	const text = `{"model":"x","messages":[]}`
+	for _, tt := range []struct {
+		name string
+		set  func(*Call)
+		want string
+	}{
+		{"else", func(*Call) {}, ""},
+		{"where prompts are kept", func(c *Call) { c.App.journal.config.Prompts = true }, text},
+		{"where the surface wrote the body", func(c *Call) { c.Native = func() ([]byte, error) { return nil, nil } }, text},
+		{"where the surface judges the answer", func(c *Call) {
+			c.Accept = func([]byte, bool) (answer, again []byte, err *dialect.Error) { return nil, nil, nil }
+		}, text},
+	} {
+		call, _, r := enter(t, newApp(t), http.MethodPost, "/v1/chat/completions", text)
+		if err := call.Parse(r); err != nil {
+			t.Fatal(err)
+		}
+		tt.set(call)
+		call.FreeBody()
+		r.Body = io.NopCloser(failing{errors.New("the body was asked for again")})
+		if err := call.Read(r); err != nil || string(call.Body()) != tt.want || call.Model != "x" {
+			t.Errorf("%s: %v, body %q, model %q", tt.name, err, call.Body(), call.Model)
+		}
+		call.Leave()
+	}
+}
+
 func TestACredentialInThePlaceOfAModelIsNoName(t *testing.T) {
 	for _, model := range []string{NewSecret(KeyPrefix), "b/" + NewSecret(KeyPrefix), "b/x/" + NewSecret(AdminKeyPrefix), "sk-proj-abc", NewSecret(KeyPrefix) + "/x"} {
 		call, _, r := enter(t, newApp(t), http.MethodPost, "/v1/chat/completions", `{"model":"`+model+`","messages":[]}`)

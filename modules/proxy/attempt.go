@@ -8,13 +8,15 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
 // answered is a provider's reply, and how long it took: of a stream, to its first event.
 type answered struct {
 	*gateway.Reply
-	took time.Duration
+	took    time.Duration
+	mayFree bool // nothing of the reply needs the client's body
 }
 
 // attempts asks the route's targets in turn until one answers. Nothing of an answer has been sent to the client yet.
@@ -93,7 +95,8 @@ func (p *Proxy) attempt(r *http.Request, call *gateway.Call, target *gateway.Tar
 		return answered{}, blameless(call, err)
 	}
 	call.AddUsage(used(call, reply))
-	return answered{reply, took}, nil
+	// A translated stream of the Responses API repeats parts of what was asked.
+	return answered{reply, took, to == &request.own || request.own.codec.Name != dialect.Responses}, nil
 }
 
 // noteDropped counts the client's fields that were left out for a provider.

@@ -43,6 +43,9 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 		return nil // where the client is gone, nobody is left to tell
 	}
 	defer reply.Stream.Close()
+	if reply.mayFree {
+		call.FreeBody()
+	}
 
 	start := time.Now()
 	relay := &relay{out: out, call: call, stream: reply.Stream}
