@@ -3,11 +3,9 @@
 package exchange
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -53,8 +51,9 @@ func (c *Client) request(ctx context.Context, ref string, body []byte, attempt *
 		req.Method = attempt.Method
 	}
 	if req.Method == http.MethodPost {
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		p := &payload{body: body}
+		req.GetBody = p.open
+		req.Body, _ = p.open() // it has no error
 		req.ContentLength = int64(len(body))
 		req.Header["Content-Type"] = []string{cmp.Or(attempt.ContentType, "application/json")}
 	}

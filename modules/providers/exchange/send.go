@@ -62,6 +62,7 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		if err != nil {
 			return nil, err
 		}
+		freePayload(resp.Request)
 		return &gateway.Reply{Header: format.passing(resp, false), Stream: s}, nil
 	}
 	if format.Passes != nil && format.Passes(mediaType(resp)) {
@@ -69,6 +70,7 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		if err != nil {
 			return nil, err
 		}
+		freePayload(resp.Request)
 		return &gateway.Reply{Header: format.passing(resp, true), Stream: s}, nil
 	}
 	defer resp.Body.Close()
