@@ -14,6 +14,13 @@ import (
 // DefaultMaxEvent is a sensible bound for events of LLM providers, whose largest hold an image: 1 MiB.
 const DefaultMaxEvent = 1 << 20
 
+// A stream that comes an event at a time, as a model writes it, needs little room, and there may be thousands of them. One that comes faster
+// fills it, and is read in larger parts from then on.
+const (
+	slowBuffer = 1 << 10
+	fastBuffer = 4 << 10
+)
+
 // ErrTooLong is the error of a stream that has an event of more bytes than the scanner may hold.
 var ErrTooLong = errors.New("reading events: an event is longer than allowed")
 
@@ -33,6 +40,7 @@ type Scanner struct {
 	// ending, buf[scanned:end] not looked at yet.
 	buf                      []byte
 	start, pos, scanned, end int
+	full                     bool // the last read has filled it
 	begun                    bool // the stream's first line was seen
 	skipLF                   bool // the last line ended in CR: an LF that follows belongs to it
 
@@ -49,7 +57,7 @@ type span struct{ from, to int }
 // NewScanner makes a scanner for a stream whose events have no more than maxEvent bytes each. It holds a
 // buffer that grows with the events, up to that size, and as much again for data of many lines.
 func NewScanner(r io.Reader, maxEvent int) *Scanner {
-	return &Scanner{r: r, max: maxEvent, buf: make([]byte, min(4096, maxEvent))}
+	return &Scanner{r: r, max: maxEvent, buf: make([]byte, min(slowBuffer, maxEvent))}
 }
 
 // OnRead has f called before each read, which is when no whole event is left.
@@ -206,6 +214,13 @@ func (s *Scanner) field(line span) {
 	}
 }
 
+// grow makes the buffer larger.
+func (s *Scanner) grow(size int) {
+	larger := make([]byte, min(size, s.max))
+	copy(larger, s.buf[:s.end])
+	s.buf = larger
+}
+
 // fill reads once more, and makes room for that.
 func (s *Scanner) fill() {
 	if s.start > 0 {
@@ -220,8 +235,9 @@ func (s *Scanner) fill() {
 			s.err = ErrTooLong
 			return
 		}
-		s.buf = append(make([]byte, 0, min(2*len(s.buf), s.max)), s.buf...)
-		s.buf = s.buf[:cap(s.buf)]
+		s.grow(2 * len(s.buf))
+	} else if s.full && len(s.buf) < fastBuffer {
+		s.grow(fastBuffer)
 	}
 	if s.wait != nil {
 		s.wait()
@@ -229,6 +245,7 @@ func (s *Scanner) fill() {
 	for range maxEmptyReads {
 		n, err := s.r.Read(s.buf[s.end:])
 		s.end += n
+		s.full = s.end == len(s.buf)
 		switch {
 		case err == io.EOF:
 			s.ended = io.EOF

@@ -309,3 +309,34 @@ func TestScannerTellsOfEachReadWhenNoWholeEventIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// trickle gives an event with each read, however much room there is.
+type trickle string
+
+func (t trickle) Read(p []byte) (int, error) { return copy(p, t), nil }
+
+func TestScannerHoldsLittleForAStreamThatComesAnEventAtATime(t *testing.T) {
+	s := NewScanner(trickle("data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n"), 1<<20)
+	for range 1000 {
+		if !s.Next() {
+			t.Fatal(s.Err())
+		}
+	}
+	if len(s.buf) != slowBuffer {
+		t.Errorf("it holds %d bytes", len(s.buf))
+	}
+}
+
+func TestScannerReadsAFastStreamInLargerParts(t *testing.T) {
+	const event = "data: {\"b\":1}\n\n"
+	text := strings.Repeat(event, 10_000)
+	s := NewScanner(strings.NewReader(text), 1<<20)
+	reads, events := 0, 0
+	s.OnRead(func() { reads++ })
+	for s.Next() {
+		events++
+	}
+	if most := len(text)/(fastBuffer-len(event)) + 3; s.Err() != nil || events != 10_000 || reads > most {
+		t.Errorf("%v after %d events; %d reads for %d bytes, want %d at most", s.Err(), events, reads, len(text), most)
+	}
+}
