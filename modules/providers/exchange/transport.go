@@ -17,6 +17,10 @@ type transports struct {
 	known atomic.Pointer[[]*transport]
 }
 
+// connectionBuffer is the size of each of a connection's two buffers, half of what Go takes: a connection has them for as long as it is open. The
+// head of a request with a short body fits, and so does that of an answer; what is longer goes past them.
+const connectionBuffer = 2 << 10
+
 type transport struct {
 	connect time.Duration
 	http.Transport
@@ -77,5 +81,7 @@ func newTransport(connect time.Duration) *transport {
 		MaxIdleConnsPerHost: 1024,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true, // a compressed stream would arrive in lumps
+		ReadBufferSize:      connectionBuffer,
+		WriteBufferSize:     connectionBuffer,
 	}}
 }
