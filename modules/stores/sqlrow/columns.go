@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -38,8 +39,28 @@ func EncodeLimits(limits []gateway.Limit) (string, error) {
 	return string(text), nil
 }
 
-// DecodeLimits reads what EncodeLimits wrote.
+// decoded is a text of limits with what it says.
+type decoded struct {
+	text   string
+	limits []gateway.Limit
+}
+
+// latest is what was decoded last. Most keys have the limits of the key before, as their maker's default or their plan has them.
+var latest atomic.Pointer[decoded]
+
+// DecodeLimits reads what EncodeLimits wrote. Keys with the same limits may share the slice: nobody changes a key that a store has given out.
 func DecodeLimits(text []byte) ([]gateway.Limit, error) {
+	if last := latest.Load(); last != nil && last.text == string(text) {
+		return last.limits, nil
+	}
+	limits, err := decodeLimits(text)
+	if err == nil {
+		latest.Store(&decoded{string(text), limits})
+	}
+	return limits, err
+}
+
+func decodeLimits(text []byte) ([]gateway.Limit, error) {
 	var stored []storedLimit
 	if err := json.Unmarshal(text, &stored); err != nil {
 		return nil, fmt.Errorf("decoding limits: %w", err)
