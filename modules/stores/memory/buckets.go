@@ -8,8 +8,8 @@ import (
 const (
 	// bucketCount is into how many buckets a window is divided: units come back up to 1/60 of it late.
 	bucketCount = 60
-	// fewBuckets is how many buckets a tally starts with; a power of two.
-	fewBuckets = 4
+	// fewBuckets is how many buckets a tally starts with, a power of two: of many subjects, most call once in a while.
+	fewBuckets = 1
 )
 
 // buckets is the compact tally: units are counted by the stretch of time they fall into. A bucket counts
