@@ -138,7 +138,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 		}
 		defer touch.Close()
 		for id, at := range used {
-			if _, err := touch.ExecContext(ctx, id, sqlrow.Seconds(at)); err != nil {
+			if err := execute(ctx, touch, id, sqlrow.Seconds(at)); err != nil {
 				return err
 			}
 		}

@@ -84,7 +84,7 @@ func (s *Store) addRows(ctx context.Context, first func(*sql.Tx) error, query st
 		var args []any
 		for i := range n {
 			args = bind(i, args[:0])
-			if _, err := insert.ExecContext(ctx, args...); err != nil {
+			if err := execute(ctx, insert, args...); err != nil {
 				return err
 			}
 		}
