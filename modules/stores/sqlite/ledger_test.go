@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,5 +74,34 @@ func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
 		if err := rows.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// ending is a context that is over once it was looked at a number of times. Nobody can wait for its end.
+type ending struct {
+	context.Context
+	looks int
+}
+
+func (e *ending) Err() error {
+	if e.looks--; e.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestABatchWhoseContextEndsOnTheWayIsNotWritten(t *testing.T) {
+	store := newStore(t)
+	rows := make([]gateway.UsageRow, 1000)
+	for i := range rows {
+		rows[i] = gateway.UsageRow{Minute: time.Unix(60, 0), KeyID: strconv.Itoa(i), Calls: 1}
+	}
+	ctx := &ending{Context: t.Context(), looks: len(rows) / 2}
+	if err := store.AddUsage(ctx, gateway.Batch{Writer: gateway.NewWriter(), Number: 1}, rows); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	written, err := store.Usage(t.Context(), time.Unix(0, 0), time.Unix(3600, 0), len(rows))
+	if err != nil || len(written) > 0 {
+		t.Errorf("%d rows are there, %v", len(written), err)
 	}
 }
