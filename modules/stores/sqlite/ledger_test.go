@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,11 +81,11 @@ func TestLedgerIsListedAndPrunedByIndex(t *testing.T) {
 // ending is a context that is over once it was looked at a number of times. Nobody can wait for its end.
 type ending struct {
 	context.Context
-	looks int
+	looks atomic.Int64
 }
 
 func (e *ending) Err() error {
-	if e.looks--; e.looks < 0 {
+	if e.looks.Add(-1) < 0 {
 		return context.Canceled
 	}
 	return nil
@@ -96,7 +97,8 @@ func TestABatchWhoseContextEndsOnTheWayIsNotWritten(t *testing.T) {
 	for i := range rows {
 		rows[i] = gateway.UsageRow{Minute: time.Unix(60, 0), KeyID: strconv.Itoa(i), Calls: 1}
 	}
-	ctx := &ending{Context: t.Context(), looks: len(rows) / 2}
+	ctx := &ending{Context: t.Context()}
+	ctx.looks.Store(int64(len(rows) / 2))
 	if err := store.AddUsage(ctx, gateway.Batch{Writer: gateway.NewWriter(), Number: 1}, rows); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
