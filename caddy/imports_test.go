@@ -26,6 +26,8 @@ func mayImport(name string) []string {
 		return nil
 	case name == "modules/dialect/responses": // it is another API of OpenAI's, with the same errors
 		return []string{"modules/dialect", "modules/dialect/openai"}
+	case name == "modules/dialect/dialecttest":
+		return []string{"modules/dialect", "modules/sse"}
 	case dir == "modules/dialect":
 		return []string{"modules/dialect"}
 	case name == "modules/gateway":

@@ -6,17 +6,13 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/dialecttest"
 )
 
-func replayed(t interface{ Fatal(...any) }, answer []byte, includeUsage bool) []byte {
-	var stream []byte
-	if err := Replay(answer, includeUsage, func(event []byte) bool {
-		stream = append(stream, event...)
-		return true
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return stream
+func replayed(t rapid.TB, answer []byte, includeUsage bool) []byte {
+	return dialecttest.Replayed(t, &Codec, answer, dialect.StreamOptions{IncludeUsage: includeUsage})
 }
 
 type object = map[string]any
@@ -102,14 +98,13 @@ func TestFoldingAReplayGivesTheAnswerBack(t *testing.T) {
 		completion := genCompletion().Draw(t, "answer")
 		answer := encode(t, completion)
 		stream := replayed(t, answer, true)
-		again, err := fold(t, stream).Answer()
-		if err != nil || !same(t, answer, again) {
-			t.Fatalf("%s\nbecame %s, %v\nby way of %s", answer, again, err, stream)
+		if again := dialecttest.Folded(t, &Codec, stream); !dialecttest.Same(t, answer, again) {
+			t.Fatalf("%s\nbecame %s\nby way of %s", answer, again, stream)
 		}
-		again, err = fold(t, replayed(t, answer, false)).Answer()
+		again := dialecttest.Folded(t, &Codec, replayed(t, answer, false))
 		delete(completion, "usage")
-		if err != nil || !same(t, encode(t, completion), again) {
-			t.Fatalf("without usage, %s\nbecame %s, %v", answer, again, err)
+		if !dialecttest.Same(t, encode(t, completion), again) {
+			t.Fatalf("without usage, %s\nbecame %s", answer, again)
 		}
 	})
 }
@@ -128,31 +123,6 @@ func TestReplayGivesOneUsageEventWhereItIsWanted(t *testing.T) {
 	want = strings.ReplaceAll(strings.Replace(want, head+`],"usage":{"prompt_tokens":1}}`+"\n\n", "", 1), `,"usage":null`, "")
 	if got := string(replayed(t, answer, false)); got != want {
 		t.Errorf("without usage:\n%s\nwant\n%s", got, want)
-	}
-}
-
-func TestReplayStopsWhereTheClientIsGone(t *testing.T) {
-	answer := []byte(`{"choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("word ", 100) + `"},"finish_reason":"stop"}]}`)
-	for most := 1; most < 5; most++ {
-		events := 0
-		err := Replay(answer, true, func([]byte) bool {
-			events++
-			return events < most
-		})
-		if err != nil || events != most {
-			t.Errorf("%d events, %v, want %d", events, err, most)
-		}
-	}
-}
-
-func TestReplayRefusesAnAnswerThatIsNotWhole(t *testing.T) {
-	for _, answer := range []string{``, `{}`, `{"choices":[]}`, `{"choices":[{"index":0,"message":{},"finish_reason":null}]}`, `{"choices":`} {
-		if err := Replay([]byte(answer), false, func(event []byte) bool {
-			t.Errorf("%s gave %s", answer, event)
-			return true
-		}); err == nil {
-			t.Errorf("%s was replayed", answer)
-		}
 	}
 }
 
