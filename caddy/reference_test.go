@@ -42,15 +42,15 @@ func TestConfigurationPageNamesEveryOption(t *testing.T) {
 	}
 }
 
-// jsonFields yields the names of a config's JSON fields, those of the structs in its lists too.
+// jsonFields yields the names of a config's JSON fields, those of what is embedded in it and of the structs in its lists too.
 func jsonFields(config reflect.Type) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for field := range config.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if name == "" || name == "-" {
+			if name == "-" || name == "" && !field.Anonymous {
 				continue
 			}
-			if !yield(name) {
+			if name != "" && !yield(name) {
 				return
 			}
 			inner := field.Type

@@ -19,16 +19,7 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return gateway.Block(d, "an anthropic provider", gateway.Options{
-		"base_url":            &p.BaseURLs,
-		"api_key":             &p.APIKey,
-		"models":              &p.Names,
-		"default_model":       &p.Default,
-		"connect_timeout":     &p.ConnectTimeout,
-		"first_token_timeout": &p.FirstTokenTimeout,
-		"idle_timeout":        &p.IdleTimeout,
-		"timeout":             &p.Timeout,
-	})
+	return gateway.Block(d, "an anthropic provider", p.Options())
 }
 
 // Interface guard

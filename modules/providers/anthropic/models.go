@@ -13,11 +13,7 @@ import (
 // Models lists the configured models, else those that the server names. All of Anthropic's can chat, and the newest come first.
 func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
 	if len(p.Names) > 0 {
-		models := make([]gateway.ProviderModel, len(p.Names))
-		for i, name := range p.Names {
-			models[i] = gateway.ProviderModel{ID: name}
-		}
-		return models, nil
+		return p.Config.Models(ctx)
 	}
 	body, err := p.client.List(ctx, "/v1/models", "limit=1000", &anthropicapi.Format) // the most that the server gives at once
 	if err != nil {

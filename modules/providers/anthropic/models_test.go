@@ -1,93 +1,24 @@
 package anthropic
 
 import (
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
-func TestModelsAreTheConfigsElseTheServers(t *testing.T) {
-	base := serve(t, speaker)
-	for _, tt := range []struct {
-		names []string
-		want  []gateway.ProviderModel
-	}{
-		{nil, []gateway.ProviderModel{{ID: "small", Created: 1759276800}, {ID: "old"}}},
-		{[]string{"b", "a"}, []gateway.ProviderModel{{ID: "b"}, {ID: "a"}}},
-	} {
-		p := newProvider(t, base, func(p *Provider) { p.Names = tt.names })
-		if got, err := p.Models(t.Context()); err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("models %v: %v, %v, want %v", tt.names, got, err, tt.want)
-		}
-	}
-}
+const list = `{"data":[{"type":"model","id":"small","display_name":"Small","created_at":"2025-10-01T00:00:00Z"},{"type":"model","id":"old","created_at":"1970-01-01T00:00:00Z"},{"id":""}],"has_more":false}`
 
-func TestDefaultsAreAnthropics(t *testing.T) {
-	t.Setenv("ANTHROPIC_API_KEY", "k")
-	t.Setenv("ANTHROPIC_BASE_URL", "")
-	p := new(Provider)
-	if err := p.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	if p.BaseURLs[0] != anthropicBase || p.APIKey != anthropicKey || p.DefaultModel() != anthropicModel || !p.Serves("claude-x") || p.Serves("gpt-x") {
-		t.Errorf("the provider is %+v", p)
-	}
-	// The usual credential goes to Anthropic's own address alone, and other servers have models of any name.
-	other := newProvider(t, "http://127.0.0.1:1", nil)
-	if other.APIKey != "" || other.DefaultModel() != "" || !other.Serves("gpt-x") {
-		t.Errorf("another address gets %q and %q", other.APIKey, other.DefaultModel())
-	}
-}
-
-func TestConfigThatCannotBe(t *testing.T) {
-	for name, tt := range map[string]struct{ text, fails string }{
-		"no scheme":                    {"base_url localhost:8080", "is no address"},
-		"an empty credential":          {"base_url https://host\napi_key {env.NOBODY_SETS_THIS}", "is empty"},
-		"a default that is not served": {"base_url https://host\nmodels a\ndefault_model b", "none of models"},
-		"an unknown option":            {"color red", "unrecognized subdirective"},
-		"an option without its value":  {"models", "wrong argument count"},
-		"an option twice":              {"api_key a\napi_key b", "given twice"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := new(Provider)
-			err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser("anthropic {\n" + tt.text + "\n}"))
-			if err == nil {
-				err = p.Provision(caddy.Context{})
-			}
-			if err == nil {
-				err = p.Validate()
-			}
-			if err == nil || !strings.Contains(err.Error(), tt.fails) {
-				t.Errorf("the error is %v, want %q", err, tt.fails)
-			}
-		})
-	}
-}
-
-func TestTheCaddyfileSetsEveryOption(t *testing.T) {
-	p := new(Provider)
-	err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser(`anthropic {
-		base_url https://a https://b
-		api_key {env.K}
-		models m n
-		default_model n
-		connect_timeout 1s
-		first_token_timeout 2s
-		idle_timeout 3s
-	}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(p.BaseURLs, []string{"https://a", "https://b"}) || p.APIKey != "{env.K}" || !slices.Equal(p.Names, []string{"m", "n"}) ||
-		p.Default != "n" || p.ConnectTimeout != 1e9 || p.FirstTokenTimeout != 2e9 || p.IdleTimeout != 3e9 {
-		t.Errorf("the provider is %+v", p)
-	}
+func TestConfig(t *testing.T) {
+	providertest.RunConfig(t, providertest.Config{
+		New:          func() providertest.Vendored { return new(Provider) },
+		Base:         "https://api.anthropic.com",
+		BaseVariable: "ANTHROPIC_BASE_URL",
+		KeyVariables: []string{"ANTHROPIC_API_KEY"},
+		Model:        "claude-haiku-4-5",
+		Models:       []string{"claude-x"},
+		Others:       []string{"gpt-x"},
+		List:         list,
+		Listed:       []gateway.ProviderModel{{ID: "small", Created: 1759276800}, {ID: "old"}},
+	})
 }

@@ -12,16 +12,17 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestARequestIsTheClientsWithModelAndCredential(t *testing.T) {
 	t.Setenv("SOME_KEY", "secret")
 	type sent struct{ path, body, key, version, beta string }
 	seen := make(chan sent, 1)
-	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seen <- sent{r.URL.Path, string(body), r.Header.Get("X-Api-Key"), r.Header.Get("Anthropic-Version"), r.Header.Get("Anthropic-Beta")}
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	})
 	const prefix = `{ "thinking":{"type":"adaptive"},`
 	body := prefix + question[1:]
@@ -50,7 +51,7 @@ func TestARequestIsTheClientsWithModelAndCredential(t *testing.T) {
 
 func TestUsageHasTheCountsOfThePromptCache(t *testing.T) {
 	want := dialect.Usage{Input: 7, CacheRead: 20, CacheWrite: 10, Output: 2}
-	p := newProvider(t, serve(t, speaker), nil)
+	p := newProvider(t, providertest.Serve(t, speaker), nil)
 	reply, err := p.Send(t.Context(), ask(false))
 	if err != nil || reply.Usage != want {
 		t.Errorf("whole: %+v, %v, want %+v", reply, err, want)
@@ -90,8 +91,8 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 		{200, `{"type":"mess`, dialect.UpstreamFailed, true},
 		{502, "<html>", dialect.UpstreamFailed, true},
 	} {
-		p := newProvider(t, serve(t, says(tt.status, "application/json", tt.body)), nil)
-		if e := failure(t, p, ask(false)); e.Kind != tt.kind || e.Retryable != tt.retryable {
+		p := newProvider(t, providertest.Serve(t, providertest.Says(tt.status, "application/json", tt.body)), nil)
+		if e := providertest.Failure(t, p, ask(false)); e.Kind != tt.kind || e.Retryable != tt.retryable {
 			t.Errorf("%d %s: kind %s, retryable %t", tt.status, tt.body, e.Kind, e.Retryable)
 		}
 	}
@@ -100,25 +101,21 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 func TestAnOperationThatTheAPIDoesNotHave(t *testing.T) {
 	a := ask(false)
 	a.Operation = dialect.Embeddings
-	if e := failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
+	if e := providertest.Failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
 		t.Errorf("the kind is %s", e.Kind)
 	}
 }
 
 func TestSilenceIsBounded(t *testing.T) {
-	quiet := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	quiet := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
 		<-r.Context().Done()
 	})
-	paused := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		says(200, "text/event-stream", begin)(w, r)
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	})
+	paused := providertest.Serve(t, providertest.Pauses(providertest.Says(200, "text/event-stream", begin)))
 	soon := caddy.Duration(20 * time.Millisecond)
 	p := newProvider(t, quiet, func(p *Provider) { p.FirstTokenTimeout = soon })
 	for _, stream := range []bool{false, true} {
-		if e := failure(t, p, ask(stream)); e.Kind != dialect.Timeout || !e.Retryable {
+		if e := providertest.Failure(t, p, ask(stream)); e.Kind != dialect.Timeout || !e.Retryable {
 			t.Errorf("before the first byte: %v, retryable %t", e, e.Retryable)
 		}
 	}
@@ -139,10 +136,10 @@ func TestSilenceIsBounded(t *testing.T) {
 // FuzzBodiesReachTheServerAsTheyAre: whatever a client writes, only the model differs.
 func FuzzBodiesReachTheServerAsTheyAre(f *testing.F) {
 	seen := make(chan []byte, 1)
-	base := serve(f, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(f, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seen <- body
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	})
 	p := newProvider(f, base, nil)
 	for _, seed := range []string{question, `{"model":"a","x":[1e999,"\ud800"],"model":"b"}`, `{"x":1}`} {

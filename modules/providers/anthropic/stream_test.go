@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestStreamsOfManyKinds(t *testing.T) {
@@ -28,7 +29,7 @@ func TestStreamsOfManyKinds(t *testing.T) {
 		{"error in the middle", begin + opening + overloaded, begin + opening, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", tt.sent)), nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", tt.sent)), nil)
 			reply, err := p.Send(t.Context(), ask(true))
 			if err != nil {
 				t.Fatal(err)
@@ -60,8 +61,8 @@ func TestAStreamThatFailsBeforeTheMessageMayBeTriedAgain(t *testing.T) {
 		"half an event":          begin[:30],
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", sent)), nil)
-			if e := failure(t, p, ask(true)); !e.Retryable {
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", sent)), nil)
+			if e := providertest.Failure(t, p, ask(true)); !e.Retryable {
 				t.Errorf("the error is %v", e)
 			}
 		})

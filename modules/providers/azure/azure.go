@@ -8,12 +8,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/openaiapi"
 )
 
@@ -46,14 +46,7 @@ type Provider struct {
 	Deployments []Deployment `json:"deployments,omitempty"`
 	// Default is the model of calls that name only the provider. Default: the first of Deployments.
 	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
-	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
-	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
-	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
-	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	exchange.Patience
 
 	api openaiapi.Sender
 }
@@ -94,8 +87,7 @@ func (p *Provider) Provision(caddy.Context) error {
 	if p.Token != "" {
 		p.api.Key.Placeholder, p.api.Key.Option, p.api.Sign = p.Token, "token", signWithToken
 	}
-	p.api.FirstToken, p.api.Idle, p.api.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
-	p.api.Open(time.Duration(p.ConnectTimeout))
+	p.Open(&p.api.Client)
 	return nil
 }
 

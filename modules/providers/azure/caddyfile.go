@@ -1,6 +1,8 @@
 package azure
 
 import (
+	"maps"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -21,18 +23,16 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return gateway.Block(d, "an azure provider", gateway.Options{
-		"endpoint":            &p.Endpoints,
-		"api_version":         &p.Version,
-		"api_key":             &p.APIKey,
-		"token":               &p.Token,
-		"deployment":          p.unmarshalDeployment,
-		"default_model":       &p.Default,
-		"connect_timeout":     &p.ConnectTimeout,
-		"first_token_timeout": &p.FirstTokenTimeout,
-		"idle_timeout":        &p.IdleTimeout,
-		"timeout":             &p.Timeout,
-	})
+	options := gateway.Options{
+		"endpoint":      &p.Endpoints,
+		"api_version":   &p.Version,
+		"api_key":       &p.APIKey,
+		"token":         &p.Token,
+		"deployment":    p.unmarshalDeployment,
+		"default_model": &p.Default,
+	}
+	maps.Copy(options, p.Options())
+	return gateway.Block(d, "an azure provider", options)
 }
 
 func (p *Provider) unmarshalDeployment(d *caddyfile.Dispenser) error {

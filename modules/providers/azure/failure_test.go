@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 // censored is how Azure refuses a prompt.
@@ -35,7 +36,7 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 		{"too much to do", 503, refused("ServiceUnavailable"), dialect.Unavailable, "ServiceUnavailable", true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(tt.status, "application/json", tt.body)), nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(tt.status, "application/json", tt.body)), nil)
 			for _, stream := range []bool{false, true} {
 				e := failure(t, p, ask(stream))
 				if e.Kind != tt.kind || e.Code != tt.code || e.Retryable != tt.retryable || (string(e.Body) == tt.body) != tt.passes {
@@ -44,7 +45,7 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 			}
 		})
 	}
-	p := newProvider(t, serve(t, resource), func(p *Provider) { p.APIKey = "{env.HOME}" })
+	p := newProvider(t, providertest.Serve(t, resource), func(p *Provider) { p.APIKey = "{env.HOME}" })
 	if e := failure(t, p, ask(false)); e.Kind != dialect.UpstreamAuth {
 		t.Errorf("with another key: %v", e)
 	}

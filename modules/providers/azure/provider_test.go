@@ -15,18 +15,18 @@ func TestProviderBehavesAsAllDo(t *testing.T) {
 	for _, version := range []string{VersionOne, "2024-10-21"} {
 		t.Run(version, func(t *testing.T) {
 			providertest.Run(t, func(t *testing.T) providertest.Setup {
-				stalled := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+				stalled := providertest.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 					io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
 					<-r.Context().Done()
 				})
-				paused := serve(t, func(w http.ResponseWriter, r *http.Request) {
-					says(200, "text/event-stream", filtered+opening)(w, r)
+				paused := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+					providertest.Says(200, "text/event-stream", filtered+opening)(w, r)
 					w.(http.Flusher).Flush()
 					<-r.Context().Done()
 				})
 				set := func(p *Provider) { p.Version = version }
 				return providertest.Setup{
-					Provider: newProvider(t, serve(t, resource), set), Stalled: newProvider(t, stalled, set), Paused: newProvider(t, paused, set),
+					Provider: newProvider(t, providertest.Serve(t, resource), set), Stalled: newProvider(t, stalled, set), Paused: newProvider(t, paused, set),
 					Deterministic: true,
 				}
 			})
@@ -37,10 +37,10 @@ func TestProviderBehavesAsAllDo(t *testing.T) {
 func TestDeploymentsAreAskedWhereTheVersionHasThem(t *testing.T) {
 	type sent struct{ path, query, key, token, model string }
 	seen := make(chan sent, 1)
-	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seen <- sent{r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Get("Api-Key"), r.Header.Get("Authorization"), gjson.GetBytes(body, "model").Str}
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	})
 	for _, tt := range []struct {
 		name, suffix string
@@ -80,7 +80,7 @@ func TestTheFilterOfThePromptIsNoBeginningOfAnAnswer(t *testing.T) {
 		"an answer of its own":  {joined + closing + finish, joined + closing + finish, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reply, err := newProvider(t, serve(t, says(200, "text/event-stream", tt.sent)), nil).Send(t.Context(), ask(true))
+			reply, err := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", tt.sent)), nil).Send(t.Context(), ask(true))
 			if !tt.complete {
 				if err == nil {
 					reply.Stream.Close()

@@ -1,19 +1,17 @@
 package azure
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,7 +39,7 @@ func resource(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(r.Body)
 	body := gjson.ParseBytes(raw)
 	refuse := func(status int, code string) {
-		says(status, "application/json", `{"error":{"code":"`+code+`","message":"Azure's own words"}}`)(w, r)
+		providertest.Says(status, "application/json", `{"error":{"code":"`+code+`","message":"Azure's own words"}}`)(w, r)
 	}
 	if r.Header.Get("Api-Key") != canary && r.Header.Get("Authorization") != "Bearer "+canary {
 		refuse(401, "401")
@@ -62,23 +60,16 @@ func resource(w http.ResponseWriter, r *http.Request) {
 	case deployment != "my-deployment":
 		refuse(404, "DeploymentNotFound")
 	case path == "embeddings":
-		says(200, "application/json", vectors)(w, r)
+		providertest.Says(200, "application/json", vectors)(w, r)
 	case path != "chat/completions":
 		refuse(404, "404")
 	case !body.Get("stream").Bool():
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	case body.Get("stream_options.include_usage").Bool():
-		says(200, "text/event-stream; charset=utf-8", filtered+opening+closing+counted+finish)(w, r)
+		providertest.Says(200, "text/event-stream; charset=utf-8", filtered+opening+closing+counted+finish)(w, r)
 	default:
-		says(200, "text/event-stream", filtered+opening+closing+finish)(w, r)
+		providertest.Says(200, "text/event-stream", filtered+opening+closing+finish)(w, r)
 	}
-}
-
-func serve(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	return srv.URL
 }
 
 // newProvider provisions a provider of a resource. set changes its config first.
@@ -89,24 +80,7 @@ func newProvider(t testing.TB, endpoint string, set func(p *Provider)) *Provider
 	if set != nil {
 		set(p)
 	}
-	if err := p.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Cleanup() }) //nolint:errcheck // never fails
-	return p
-}
-
-// says answers every call in the same way.
-func says(status int, contentType, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) //nolint:errcheck // a server reads what it is sent
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		io.WriteString(w, body) //nolint:errcheck // the client may be gone
-	}
+	return providertest.Ready(t, p)
 }
 
 func ask(stream bool) *gateway.Attempt {
@@ -117,22 +91,8 @@ func ask(stream bool) *gateway.Attempt {
 	return a
 }
 
-// failure sends and fails the test where that gives an answer, or an error that is no *dialect.Error.
+// failure fails as providertest.Failure does, and where the error tells the credential.
 func failure(t testing.TB, p *Provider, a *gateway.Attempt) *dialect.Error {
 	t.Helper()
-	reply, err := p.Send(t.Context(), a)
-	if err == nil {
-		if reply.Stream != nil {
-			reply.Stream.Close()
-		}
-		t.Fatal("there was an answer")
-	}
-	var e *dialect.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("the error is %v", err)
-	}
-	if strings.Contains(e.Error()+e.Message+string(e.Body), canary) {
-		t.Errorf("the error tells the credential: %v", e)
-	}
-	return e
+	return providertest.Failure(t, p, a, canary)
 }

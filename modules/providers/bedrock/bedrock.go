@@ -2,12 +2,9 @@
 package bedrock
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -18,7 +15,9 @@ import (
 
 func init() { caddy.RegisterModule(new(Provider)) }
 
-// Provider sends calls to Anthropic's models on Amazon Bedrock.
+// Provider sends calls to Anthropic's models on Amazon Bedrock. Its models are ids, inference profiles or ARNs; without a list it serves all
+// whose name has "anthropic." in it, and lists none: which ones an account may use, only the control plane knows, which calls need no
+// right to.
 type Provider struct {
 	// Region is AWS's, as in us-east-1. Default: what AWS's own tools go by: {env.AWS_REGION}, {env.AWS_DEFAULT_REGION}, or the profile.
 	Region string `json:"region,omitempty"`
@@ -35,19 +34,8 @@ type Provider struct {
 	// APIKey is an API key of Bedrock in place of all these, as a placeholder. Default: {env.AWS_BEARER_TOKEN_BEDROCK} where that is
 	// set and the config has no other credential.
 	APIKey string `json:"api_key,omitempty"`
-	// Names lists the models that this provider serves, by their ids, inference profiles or ARNs. Default: all whose name has
-	// "anthropic." in it.
-	Names []string `json:"models,omitempty"`
-	// Default is the model of calls that name only the provider. Default: the first of Names.
-	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
-	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
-	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
-	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
-	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	exchange.Served
+	exchange.Patience
 
 	client     exchange.Client
 	credential credential
@@ -70,12 +58,9 @@ func (p *Provider) Provision(caddy.Context) error {
 	if err := p.client.Set(p.BaseURLs, runtimeOf("us-east-1")); err != nil {
 		return err
 	}
-	if p.Default == "" && len(p.Names) > 0 {
-		p.Default = p.Names[0]
-	}
+	p.SetDefault("")
 	p.client.Authorize = p.credential.authorize
-	p.client.FirstToken, p.client.Idle, p.client.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
-	p.client.Open(time.Duration(p.ConnectTimeout))
+	p.Open(&p.client)
 	return nil
 }
 
@@ -96,10 +81,7 @@ func (p *Provider) Validate() error {
 	if err := p.credential.check(); err != nil {
 		return err
 	}
-	if p.Default != "" && !p.Serves(p.Default) {
-		return fmt.Errorf("default_model: %q is none of models", p.Default)
-	}
-	return nil
+	return p.CheckDefault(p.Serves)
 }
 
 // Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
@@ -119,23 +101,6 @@ func (p *Provider) Serves(model string) bool {
 		return slices.Contains(p.Names, model)
 	}
 	return strings.Contains(model, "anthropic.")
-}
-
-// NamesModel says whether the config names a model, so that metrics may.
-func (p *Provider) NamesModel(model string) bool {
-	return model == p.Default || slices.Contains(p.Names, model)
-}
-
-// DefaultModel is the model of calls that name only the provider.
-func (p *Provider) DefaultModel() string { return p.Default }
-
-// Models lists the models of the config. Which ones an account may use, only the control plane knows, which calls need no right to.
-func (p *Provider) Models(context.Context) ([]gateway.ProviderModel, error) {
-	models := make([]gateway.ProviderModel, len(p.Names))
-	for i, name := range p.Names {
-		models[i] = gateway.ProviderModel{ID: name}
-	}
-	return models, nil
 }
 
 // Interface guards

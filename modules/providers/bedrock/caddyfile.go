@@ -1,6 +1,8 @@
 package bedrock
 
 import (
+	"maps"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -24,21 +26,18 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return gateway.Block(d, "a bedrock provider", gateway.Options{
-		"region":              &p.Region,
-		"base_url":            &p.BaseURLs,
-		"profile":             &p.Profile,
-		"access_key_id":       &p.AccessKeyID,
-		"secret_access_key":   &p.SecretAccessKey,
-		"session_token":       &p.SessionToken,
-		"api_key":             &p.APIKey,
-		"models":              &p.Names,
-		"default_model":       &p.Default,
-		"connect_timeout":     &p.ConnectTimeout,
-		"first_token_timeout": &p.FirstTokenTimeout,
-		"idle_timeout":        &p.IdleTimeout,
-		"timeout":             &p.Timeout,
-	})
+	options := gateway.Options{
+		"region":            &p.Region,
+		"base_url":          &p.BaseURLs,
+		"profile":           &p.Profile,
+		"access_key_id":     &p.AccessKeyID,
+		"secret_access_key": &p.SecretAccessKey,
+		"session_token":     &p.SessionToken,
+		"api_key":           &p.APIKey,
+	}
+	maps.Copy(options, p.Served.Options())
+	maps.Copy(options, p.Patience.Options())
+	return gateway.Block(d, "a bedrock provider", options)
 }
 
 // Interface guard

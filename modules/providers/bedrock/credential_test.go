@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
 // withoutKeys takes the environment's keys away.
@@ -181,7 +182,7 @@ func TestConfigThatCannotBe(t *testing.T) {
 		"needs both":                   {Region: region, AccessKeyID: "a"},
 		"secret_access_key: {env.NO_S": {Region: region, AccessKeyID: "a", SecretAccessKey: "{env.NO_SUCH}"},
 		"reading AWS's config":         {Region: region, Profile: "unheard-of"},
-		"none of models":               {Region: region, Names: []string{"a"}, Default: "b"},
+		"none of models":               {Region: region, Served: exchange.Served{Names: []string{"a"}, Default: "b"}},
 	} {
 		err := p.Provision(caddy.Context{})
 		if err == nil {

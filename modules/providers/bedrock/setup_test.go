@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -38,18 +37,12 @@ func newProvider(t testing.TB, base string, set func(p *Provider)) *Provider {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", accessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", canary)
-	p := &Provider{Region: region, BaseURLs: []string{base}, Names: []string{model}}
+	p := &Provider{Region: region, BaseURLs: []string{base}}
+	p.Names = []string{model}
 	if set != nil {
 		set(p)
 	}
-	if err := p.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Cleanup() }) //nolint:errcheck // never fails
-	return p
+	return providertest.Ready(t, p)
 }
 
 func ask(stream bool) *gateway.Attempt {
@@ -60,24 +53,10 @@ func ask(stream bool) *gateway.Attempt {
 	return a
 }
 
-// failing sends and fails the test where that gives an answer, or an error that is no *dialect.Error.
+// failing fails as providertest.Failure does, and where the error tells the credential.
 func failing(t testing.TB, p *Provider, a *gateway.Attempt) *dialect.Error {
 	t.Helper()
-	reply, err := p.Send(t.Context(), a)
-	if err == nil {
-		if reply.Stream != nil {
-			reply.Stream.Close()
-		}
-		t.Fatal("there was an answer")
-	}
-	var e *dialect.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("the error is %v", err)
-	}
-	if strings.Contains(e.Error()+e.Message+string(e.Body), canary) {
-		t.Errorf("the error tells the credential: %v", e)
-	}
-	return e
+	return providertest.Failure(t, p, a, canary)
 }
 
 // framing answers with frames.
@@ -91,11 +70,7 @@ func framing(frames []byte) http.HandlerFunc {
 func TestProviderBehavesAsAllDo(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Setup {
 		stalled := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		paused := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			framing(chunk(t, events[0]))(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		})
+		paused := serve(t, providertest.Pauses(framing(chunk(t, events[0]))))
 		return providertest.Setup{
 			Provider:      newProvider(t, serve(t, runtime(t)), nil),
 			Stalled:       newProvider(t, stalled, nil),

@@ -2,13 +2,9 @@
 package gemini
 
 import (
-	"fmt"
 	"net/url"
-	"os"
 	"path"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -19,39 +15,21 @@ import (
 
 func init() { caddy.RegisterModule(new(Provider)) }
 
-const (
-	googleBase    = "https://generativelanguage.googleapis.com"
-	googleVersion = "/v1beta"
-	googleModel   = "gemini-flash-latest"
-)
+var vendor = exchange.Vendor{
+	Base:         "https://generativelanguage.googleapis.com",
+	BaseVariable: "GOOGLE_GEMINI_BASE_URL",
+	KeyVariables: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"},
+	Model:        "gemini-flash-latest",
+	Prefixes:     []string{"gemini", "gemma", "models/", "tunedModels/"},
+	Address:      withVersion,
+}
 
-// keyVariables hold the credential, most usual first.
-var keyVariables = []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"}
-
-// Provider sends calls to Google's Gemini API.
+// Provider sends calls to Google's Gemini API. Its addresses are with or without a version, which is v1beta where there is none, and by
+// default {env.GOOGLE_GEMINI_BASE_URL}, else Google's with the credential {env.GEMINI_API_KEY}, else {env.GOOGLE_API_KEY}. Google's own
+// serves all models whose name begins with gemini or gemma, and tuned ones, by default gemini-flash-latest.
 type Provider struct {
-	// BaseURLs are the API's addresses, with or without its version; several share the calls in turn. Default: {env.GOOGLE_GEMINI_BASE_URL},
-	// else Google's. The version is v1beta where the address has none.
-	BaseURLs []string `json:"base_url,omitempty"`
-	// APIKey is the credential, as a placeholder; it is read when it is used, so the config holds no secret. Default: {env.GEMINI_API_KEY},
-	// else {env.GOOGLE_API_KEY}, where BaseURLs is not set, none else.
-	APIKey string `json:"api_key,omitempty"`
-	// Names lists the models that this provider serves. Default: all whose name begins with gemini or gemma, and tuned ones, for Google's own
-	// address, else whatever a client asks for.
-	Names []string `json:"models,omitempty"`
-	// Default is the model of calls that name only the provider. Default: the first of Names, else gemini-flash-latest for Google's own
-	// address, else the first that the server lists.
-	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
-	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
-	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
-	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
-	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	exchange.Config
 
-	own    bool // the address is Google's own
 	client exchange.Client
 }
 
@@ -61,103 +39,24 @@ func (*Provider) CaddyModule() caddy.ModuleInfo {
 }
 
 // SwitchedOnBy names the variables that turn the provider on in a bare config.
-func (*Provider) SwitchedOnBy() []string { return keyVariables }
+func (*Provider) SwitchedOnBy() []string { return vendor.KeyVariables }
 
 // Provision applies the defaults.
 func (p *Provider) Provision(caddy.Context) error {
-	if len(p.BaseURLs) == 0 {
-		base := os.Getenv("GOOGLE_GEMINI_BASE_URL")
-		if base == "" {
-			base = googleBase
-		}
-		p.BaseURLs = []string{base}
-		if p.APIKey == "" {
-			p.APIKey = usualKey()
-		}
-	}
-	addresses := make([]string, len(p.BaseURLs))
-	repl := caddy.NewReplacer()
-	for i, base := range p.BaseURLs {
-		base = strings.TrimSuffix(repl.ReplaceAll(base, ""), "/")
-		p.own = p.own || base == googleBase || strings.HasPrefix(base, googleBase+"/")
-		if !versioned(base) { // the official SDKs are told addresses without the version
-			base += googleVersion
-		}
-		addresses[i] = base
-	}
-	if err := p.client.Set(addresses, googleBase); err != nil {
-		return err
-	}
-	if p.Default == "" && len(p.Names) > 0 {
-		p.Default = p.Names[0]
-	}
-	if p.Default == "" && p.own {
-		p.Default = googleModel
-	}
-	p.client.Key.Placeholder, p.client.Sign = p.APIKey, sign
-	p.client.FirstToken, p.client.Idle, p.client.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
-	p.client.Open(time.Duration(p.ConnectTimeout))
-	return nil
+	p.client.Sign = sign
+	return p.Open(&p.client, &vendor)
 }
 
-// usualKey is the placeholder of the variable that is set; of the most usual one where none is.
-func usualKey() string {
-	for _, variable := range keyVariables {
-		if os.Getenv(variable) != "" {
-			return "{env." + variable + "}"
-		}
+// withVersion adds the API's version to an address without one, as the official SDKs are told it.
+func withVersion(base string) string {
+	if u, err := url.Parse(base); err == nil && strings.HasPrefix(path.Base(u.Path), "v1") {
+		return base
 	}
-	return "{env." + keyVariables[0] + "}"
-}
-
-// versioned says whether an address ends in a version of the API.
-func versioned(base string) bool {
-	u, err := url.Parse(base)
-	return err == nil && strings.HasPrefix(path.Base(u.Path), "v1")
-}
-
-// Validate refuses a missing credential and a default that is not served.
-func (p *Provider) Validate() error {
-	if err := p.client.Key.Check(); err != nil {
-		return err
-	}
-	if p.Default != "" && !p.Serves(p.Default) {
-		return fmt.Errorf("default_model: %q is none of models", p.Default)
-	}
-	return nil
-}
-
-// Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
-func (p *Provider) Cleanup() error {
-	p.client.Close()
-	return nil
+	return base + "/v1beta"
 }
 
 // Dialect is Google's.
 func (*Provider) Dialect() dialect.Name { return dialect.Gemini }
-
-// AtVendor says whether the address is Google's own.
-func (p *Provider) AtVendor() bool { return p.own }
-
-// Serves says whether the provider takes a model: those of its list. Where it has none, Google itself takes what is named as its
-// models are, so that a provider of other models beside it is found by their names, and other servers take all.
-func (p *Provider) Serves(model string) bool {
-	switch {
-	case len(p.Names) > 0:
-		return slices.Contains(p.Names, model)
-	case p.own:
-		return slices.ContainsFunc([]string{"gemini", "gemma", "models/", "tunedModels/"}, func(prefix string) bool { return strings.HasPrefix(model, prefix) })
-	}
-	return true
-}
-
-// NamesModel says whether the config names a model, so that metrics may.
-func (p *Provider) NamesModel(model string) bool {
-	return model == p.Default || slices.Contains(p.Names, model)
-}
-
-// DefaultModel is the model of calls that name only the provider.
-func (p *Provider) DefaultModel() string { return p.Default }
 
 // Interface guards
 var (

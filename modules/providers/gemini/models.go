@@ -16,11 +16,7 @@ import (
 // chat first.
 func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
 	if len(p.Names) > 0 {
-		models := make([]gateway.ProviderModel, len(p.Names))
-		for i, name := range p.Names {
-			models[i] = gateway.ProviderModel{ID: name}
-		}
-		return models, nil
+		return p.Config.Models(ctx)
 	}
 	body, err := p.client.List(ctx, "/models", "pageSize=1000", &generative.Format) // the most that the server gives at once
 	if err != nil {

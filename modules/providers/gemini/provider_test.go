@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,32 +15,25 @@ const list = `{"models":[{"name":"models/vectors","supportedGenerationMethods":[
 func speaker(w http.ResponseWriter, r *http.Request) {
 	switch model, method, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1beta/"), ":"); {
 	case model == "models" && r.Method == http.MethodGet:
-		says(200, "application/json", list)(w, r)
+		providertest.Says(200, "application/json", list)(w, r)
 	case model == "models/no-such-model":
-		says(404, "application/json", `{"error":{"code":404,"message":"models/no-such-model is not found for API version v1beta","status":"NOT_FOUND"}}`)(w, r)
+		providertest.Says(404, "application/json", `{"error":{"code":404,"message":"models/no-such-model is not found for API version v1beta","status":"NOT_FOUND"}}`)(w, r)
 	case method == "streamGenerateContent" && r.URL.RawQuery == "alt=sse":
-		says(200, "text/event-stream", po+ng)(w, r)
+		providertest.Says(200, "text/event-stream", po+ng)(w, r)
 	case method == "generateContent" && r.URL.RawQuery == "":
-		says(200, "application/json; charset=UTF-8", answer)(w, r)
+		providertest.Says(200, "application/json; charset=UTF-8", answer)(w, r)
 	default:
-		says(404, "text/html", "<html>")(w, r)
+		providertest.Says(404, "text/html", "<html>")(w, r)
 	}
 }
 
 func TestProviderBehavesAsAllDo(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Setup {
-		stalled := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
-			<-r.Context().Done()
-		})
-		paused := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			says(200, "text/event-stream", po)(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		})
+		stalled := providertest.Serve(t, providertest.Stalls)
+		paused := providertest.Serve(t, providertest.Pauses(providertest.Says(200, "text/event-stream", po)))
 		named := func(p *Provider) { p.Names = []string{"small"} }
 		return providertest.Setup{
-			Provider:      newProvider(t, serve(t, speaker), nil),
+			Provider:      newProvider(t, providertest.Serve(t, speaker), nil),
 			Stalled:       newProvider(t, stalled, named),
 			Paused:        newProvider(t, paused, named),
 			Deterministic: true,

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 // sent is what a server gets.
@@ -17,10 +18,10 @@ type sent struct{ address, body, key string }
 // record answers every call with the same body, and gives what was sent.
 func record(t *testing.T, body string) (base string, seen chan sent) {
 	seen = make(chan sent, 1)
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+	return providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seen <- sent{r.RequestURI, string(body), r.Header.Get("X-Goog-Api-Key")}
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	}), seen
 }
 
@@ -70,7 +71,7 @@ func TestTheModelAndTheMethodAreInTheAddress(t *testing.T) {
 
 func TestUsageHasTheCountsOfThePromptCacheAndOfThoughts(t *testing.T) {
 	want := dialect.Usage{Input: 17, CacheRead: 20, Output: 2, Reasoning: 5}
-	p := newProvider(t, serve(t, speaker), nil)
+	p := newProvider(t, providertest.Serve(t, speaker), nil)
 	if reply, err := p.Send(t.Context(), ask(false)); err != nil || reply.Usage != want {
 		t.Errorf("whole: %+v, %v, want %+v", reply, err, want)
 	}
@@ -101,9 +102,9 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 		{200, `{"candidates":[`, dialect.UpstreamFailed, true},
 		{502, "<html>", dialect.UpstreamFailed, true},
 	} {
-		p := newProvider(t, serve(t, says(tt.status, "application/json", tt.body)), nil)
+		p := newProvider(t, providertest.Serve(t, providertest.Says(tt.status, "application/json", tt.body)), nil)
 		for _, stream := range []bool{false, true} {
-			if e := failure(t, p, ask(stream)); e.Kind != tt.kind || e.Retryable != tt.retryable {
+			if e := providertest.Failure(t, p, ask(stream)); e.Kind != tt.kind || e.Retryable != tt.retryable {
 				t.Errorf("%d %s: kind %s, retryable %t", tt.status, tt.body, e.Kind, e.Retryable)
 			}
 		}
@@ -113,27 +114,23 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 func TestAnOperationThatTheAPIDoesNotHave(t *testing.T) {
 	a := ask(false)
 	a.Operation = "paint"
-	if e := failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
+	if e := providertest.Failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
 		t.Errorf("the kind is %s", e.Kind)
 	}
 }
 
 func TestSilenceIsBounded(t *testing.T) {
-	quiet := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	quiet := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
 		<-r.Context().Done()
 	})
 	paused := func(sent string) string {
-		return serve(t, func(w http.ResponseWriter, r *http.Request) {
-			says(200, "text/event-stream", sent)(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		})
+		return providertest.Serve(t, providertest.Pauses(providertest.Says(200, "text/event-stream", sent)))
 	}
 	soon := caddy.Duration(20 * time.Millisecond)
 	p := newProvider(t, quiet, func(p *Provider) { p.FirstTokenTimeout = soon })
 	for _, stream := range []bool{false, true} {
-		if e := failure(t, p, ask(stream)); e.Kind != dialect.Timeout || !e.Retryable {
+		if e := providertest.Failure(t, p, ask(stream)); e.Kind != dialect.Timeout || !e.Retryable {
 			t.Errorf("before the first byte: %v, retryable %t", e, e.Retryable)
 		}
 	}

@@ -1,18 +1,14 @@
 package gemini
 
 import (
-	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,60 +33,19 @@ var (
 
 func event(data string) string { return "data: " + data + "\n\n" }
 
-// serve runs an upstream for a test.
-func serve(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	return srv.URL
-}
-
 // newProvider provisions a provider of an upstream. set changes its config first.
 func newProvider(t testing.TB, base string, set func(p *Provider)) *Provider {
 	t.Helper()
-	p := &Provider{BaseURLs: []string{base}}
+	p := new(Provider)
+	p.BaseURLs = []string{base}
 	if set != nil {
 		set(p)
 	}
-	if err := p.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Cleanup() }) //nolint:errcheck // never fails
-	return p
-}
-
-// says answers every call in the same way.
-func says(status int, contentType, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) //nolint:errcheck // a server reads what it is sent
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		io.WriteString(w, body) //nolint:errcheck // the client may be gone
-	}
+	return providertest.Ready(t, p)
 }
 
 func ask(stream bool) *gateway.Attempt {
 	return &gateway.Attempt{Operation: dialect.Chat, Model: "small", Body: []byte(question), Stream: stream, RequestID: "req_1"}
-}
-
-// failure sends and fails the test where that gives an answer, or an error that is no *dialect.Error.
-func failure(t testing.TB, p *Provider, a *gateway.Attempt) *dialect.Error {
-	t.Helper()
-	reply, err := p.Send(t.Context(), a)
-	if err == nil {
-		if reply.Stream != nil {
-			reply.Stream.Close()
-		}
-		t.Fatal("there was an answer")
-	}
-	var e *dialect.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("the error is %v", err)
-	}
-	return e
 }
 
 // readStream gives what a client of a stream gets, and says whether it was complete.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestStreamsOfManyKinds(t *testing.T) {
@@ -37,7 +38,7 @@ func TestStreamsOfManyKinds(t *testing.T) {
 		{"no answer", usage, usage, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", tt.sent)), nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", tt.sent)), nil)
 			text, complete, s := readStream(t, p)
 			if text != tt.want || complete != tt.complete {
 				t.Errorf("the client gets %q, complete %t, want %q", text, complete, tt.want)
@@ -52,8 +53,8 @@ func TestStreamsOfManyKinds(t *testing.T) {
 
 func TestAConnectionThatBreaksBehindTheAnswersEndHasLostNothing(t *testing.T) {
 	for sent, want := range map[string]bool{po + ng: true, po: false} {
-		p := newProvider(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
-			says(200, "text/event-stream", sent)(w, r)
+		p := newProvider(t, providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			providertest.Says(200, "text/event-stream", sent)(w, r)
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}), nil)
@@ -72,8 +73,8 @@ func TestAStreamThatFailsBeforeItsFirstEventMayBeTriedAgain(t *testing.T) {
 		"half an event":        po[:30],
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", sent)), nil)
-			if e := failure(t, p, ask(true)); !e.Retryable {
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", sent)), nil)
+			if e := providertest.Failure(t, p, ask(true)); !e.Retryable {
 				t.Errorf("the error is %v", e)
 			}
 		})

@@ -21,18 +21,10 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return gateway.Block(d, "an openai provider", gateway.Options{
-		"base_url":            &p.BaseURLs,
-		"api_key":             &p.APIKey,
-		"models":              &p.Names,
-		"default_model":       &p.Default,
-		"surfaces":            p.unmarshalSurfaces,
-		"structured_output":   &p.Schema,
-		"connect_timeout":     &p.ConnectTimeout,
-		"first_token_timeout": &p.FirstTokenTimeout,
-		"idle_timeout":        &p.IdleTimeout,
-		"timeout":             &p.Timeout,
-	})
+	options := p.Options()
+	options["surfaces"] = p.unmarshalSurfaces
+	options["structured_output"] = &p.Schema
+	return gateway.Block(d, "an openai provider", options)
 }
 
 // Interface guard

@@ -14,11 +14,7 @@ import (
 // Models lists the configured models, else those that the server names, those that can chat first.
 func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) {
 	if len(p.Names) > 0 {
-		models := make([]gateway.ProviderModel, len(p.Names))
-		for i, name := range p.Names {
-			models[i] = gateway.ProviderModel{ID: name}
-		}
-		return models, nil
+		return p.Config.Models(ctx)
 	}
 	body, err := p.api.List(ctx, "/models", "", &openaiapi.Format)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 // recording is a form with a model and a file.
@@ -35,14 +37,14 @@ func recording(t *testing.T) (contentType string, body []byte) {
 func TestAFormDiffersInTheModelAlone(t *testing.T) {
 	type got struct{ method, path, contentType, body string }
 	calls := make(chan got, 1)
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		calls <- got{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}
-		says(200, "application/json", `{"text":"heard","usage":{"type":"tokens","input_tokens":14,"output_tokens":2}}`)(w, r)
+		providertest.Says(200, "application/json", `{"text":"heard","usage":{"type":"tokens","input_tokens":14,"output_tokens":2}}`)(w, r)
 	})
 	contentType, body := recording(t)
 	before := string(body)
-	reply, err := newProvider(t, srv.URL+"/v1", nil).Send(t.Context(), &gateway.Attempt{Operation: dialect.Transcription, Model: "small", ContentType: contentType, Body: body})
+	reply, err := newProvider(t, base+"/v1", nil).Send(t.Context(), &gateway.Attempt{Operation: dialect.Transcription, Model: "small", ContentType: contentType, Body: body})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +58,14 @@ func TestAFormDiffersInTheModelAlone(t *testing.T) {
 }
 
 func TestWhatIsAskedOfAFileHasNoBody(t *testing.T) {
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodDelete || r.URL.Path != "/v1/files/file-1" || len(body) > 0 || r.Header.Get("Content-Type") != "" || r.ContentLength > 0 {
 			t.Errorf("%s %s %q %v", r.Method, r.URL.Path, body, r.Header)
 		}
-		says(200, "application/json", `{"id":"file-1","deleted":true}`)(w, r)
+		providertest.Says(200, "application/json", `{"id":"file-1","deleted":true}`)(w, r)
 	})
-	_, err := newProvider(t, srv.URL+"/v1", nil).Send(t.Context(), &gateway.Attempt{Operation: dialect.Files, Method: http.MethodDelete, Resource: "/file-1"})
+	_, err := newProvider(t, base+"/v1", nil).Send(t.Context(), &gateway.Attempt{Operation: dialect.Files, Method: http.MethodDelete, Resource: "/file-1"})
 	if err != nil {
 		t.Error(err)
 	}
@@ -79,7 +81,7 @@ func TestAnswersThatAreNoJSONComeInPieces(t *testing.T) {
 	for _, tt := range []struct{ contentType, body string }{
 		{"audio/mpeg", sound}, {"text/vtt; charset=utf-8", "WEBVTT\n"}, {"text/plain", ""}, {"", "bytes"}, {"text/event-stream", "data: x\n\n"},
 	} {
-		p := newProvider(t, serve(t, says(200, tt.contentType, tt.body)).URL, nil)
+		p := newProvider(t, providertest.Serve(t, providertest.Says(200, tt.contentType, tt.body)), nil)
 		s := openSent(t, p, speech())
 		if got, _ := rest(s); got != tt.body || s.Err() != nil || s.Next() {
 			t.Errorf("%s: got %d bytes and error %v, want %d bytes", tt.contentType, len(got), s.Err(), len(tt.body))
@@ -88,13 +90,13 @@ func TestAnswersThatAreNoJSONComeInPieces(t *testing.T) {
 }
 
 func TestOfAnAnswersHeadersOnlyThoseTravelThatSayWhatItIs(t *testing.T) {
-	p := newProvider(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	p := newProvider(t, providertest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for _, name := range []string{"Openai-Organization", "X-Ratelimit-Limit-Requests", "Set-Cookie", "X-Request-Id", "Cache-Control", "Content-Disposition"} {
 			w.Header().Set(name, "theirs")
 		}
 		w.Header().Set("Content-Type", "audio/mpeg")
 		io.WriteString(w, "sound") //nolint:errcheck
-	}).URL, nil)
+	}), nil)
 	reply, err := p.Send(t.Context(), speech())
 	if err != nil {
 		t.Fatal(err)
@@ -120,10 +122,10 @@ func TestSoundThatBreaksOffIsAnError(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	if e := failure(t, newProvider(t, serve(t, breaks("")).URL, nil), speech()); !e.Retryable {
+	if e := providertest.Failure(t, newProvider(t, providertest.Serve(t, breaks("")), nil), speech()); !e.Retryable {
 		t.Errorf("before the first byte: %v is not for another target", e)
 	}
-	s := openSent(t, newProvider(t, serve(t, breaks("sound")).URL, nil), speech())
+	s := openSent(t, newProvider(t, providertest.Serve(t, breaks("sound")), nil), speech())
 	if got, _ := rest(s); got != "sound" || s.Err() == nil {
 		t.Errorf("got %q and error %v", got, s.Err())
 	}
@@ -131,14 +133,14 @@ func TestSoundThatBreaksOffIsAnError(t *testing.T) {
 
 func TestSoundThatFallsSilentEnds(t *testing.T) {
 	release := make(chan struct{})
-	srv := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "audio/mpeg")
 		io.WriteString(w, "sound") //nolint:errcheck
 		w.(http.Flusher).Flush()
 		<-release
 	})
 	t.Cleanup(func() { close(release) })
-	s := openSent(t, newProvider(t, srv.URL, func(p *Provider) { p.IdleTimeout = caddy.Duration(20 * time.Millisecond) }), speech())
+	s := openSent(t, newProvider(t, base, func(p *Provider) { p.IdleTimeout = caddy.Duration(20 * time.Millisecond) }), speech())
 	got, _ := rest(s)
 	var e *dialect.Error
 	if !errors.As(s.Err(), &e) || e.Kind != dialect.Timeout || got != "sound" {
@@ -161,7 +163,7 @@ func TestStreamsOfMediaEndAsTheyDo(t *testing.T) {
 		{"with an error", part + "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"moderated\"}}\n\n", part, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", tt.sent)).URL, nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", tt.sent)), nil)
 			s := openSent(t, p, &gateway.Attempt{Operation: dialect.ImageGeneration, Model: "small", Body: []byte(`{"prompt":"a"}`), Stream: true})
 			if got, _ := rest(s); got != tt.got || (s.Err() == nil) != tt.complete {
 				t.Errorf("got %q and error %v", got, s.Err())
@@ -179,9 +181,9 @@ func TestWhatAServerHas(t *testing.T) {
 		set  func(p *Provider)
 		has  []gateway.Capability
 	}{
-		{"OpenAI", func(p *Provider) { p.BaseURLs = []string{openAIBase}; p.APIKey = "k" }, gateway.Capabilities()},
+		{"OpenAI", func(p *Provider) { p.BaseURLs = []string{vendor.Base}; p.APIKey = "k" }, gateway.Capabilities()},
 		{"another", func(*Provider) {}, []gateway.Capability{gateway.CanChat, gateway.CanEmbeddings, gateway.CanCompletions}},
-		{"OpenAI and another", func(p *Provider) { p.BaseURLs = append(p.BaseURLs, openAIBase) }, []gateway.Capability{gateway.CanChat, gateway.CanEmbeddings, gateway.CanCompletions}},
+		{"OpenAI and another", func(p *Provider) { p.BaseURLs = append(p.BaseURLs, vendor.Base) }, []gateway.Capability{gateway.CanChat, gateway.CanEmbeddings, gateway.CanCompletions}},
 		{"one that the config knows", func(p *Provider) { p.Surfaces = []gateway.Capability{gateway.CanAudio} }, []gateway.Capability{gateway.CanAudio}},
 	} {
 		p := newProvider(t, "http://127.0.0.1:1", tt.set)
@@ -191,14 +193,14 @@ func TestWhatAServerHas(t *testing.T) {
 			}
 		}
 	}
-	if p := (&Provider{BaseURLs: []string{"http://127.0.0.1:1"}, Surfaces: []gateway.Capability{"video"}}); p.Provision(caddy.Context{}) != nil || p.Validate() == nil {
+	if p := (&Provider{Config: exchange.Config{BaseURLs: []string{"http://127.0.0.1:1"}}, Surfaces: []gateway.Capability{"video"}}); p.Provision(caddy.Context{}) != nil || p.Validate() == nil {
 		t.Error("a surface that is none is not refused")
 	}
 }
 
 func BenchmarkSpeech(b *testing.B) {
 	sound := strings.Repeat("sound", 200_000)
-	p := newProvider(b, serve(b, says(200, "audio/mpeg", sound)).URL, nil)
+	p := newProvider(b, providertest.Serve(b, providertest.Says(200, "audio/mpeg", sound)), nil)
 	b.SetBytes(int64(len(sound)))
 	b.ReportAllocs()
 	for b.Loop() {

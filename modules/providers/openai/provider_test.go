@@ -18,22 +18,22 @@ import (
 // speaker is an upstream that speaks the wire format as OpenAI's does.
 func speaker(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/v1/models" {
-		says(200, "application/json", `{"object":"list","data":[{"id":"embedder"},{"id":"small","created":5,"owned_by":"us"}]}`)(w, r)
+		providertest.Says(200, "application/json", `{"object":"list","data":[{"id":"embedder"},{"id":"small","created":5,"owned_by":"us"}]}`)(w, r)
 		return
 	}
 	raw, _ := io.ReadAll(r.Body)
 	body := gjson.ParseBytes(raw)
 	switch {
 	case body.Get("model").Str == "no-such-model":
-		says(404, "application/json", `{"error":{"message":"The model does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}`)(w, r)
+		providertest.Says(404, "application/json", `{"error":{"message":"The model does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}`)(w, r)
 	case r.URL.Path == "/v1/embeddings":
-		says(200, "application/json", embedded(body))(w, r)
+		providertest.Says(200, "application/json", embedded(body))(w, r)
 	case !body.Get("stream").Bool():
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	case body.Get("stream_options.include_usage").Bool():
-		says(200, "text/event-stream; charset=utf-8", opening+closing+counted+finish)(w, r)
+		providertest.Says(200, "text/event-stream; charset=utf-8", opening+closing+counted+finish)(w, r)
 	default:
-		says(200, "text/event-stream", opening+closing+finish)(w, r)
+		providertest.Says(200, "text/event-stream", opening+closing+finish)(w, r)
 	}
 }
 
@@ -56,20 +56,13 @@ func embedded(body gjson.Result) string {
 
 func TestProviderBehavesAsAllDo(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Setup {
-		stalled := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
-			<-r.Context().Done()
-		})
-		paused := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			says(200, "text/event-stream", opening)(w, r)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		})
+		stalled := providertest.Serve(t, providertest.Stalls)
+		paused := providertest.Serve(t, providertest.Pauses(providertest.Says(200, "text/event-stream", opening)))
 		named := func(p *Provider) { p.Names = []string{"small", "embedder"} }
 		return providertest.Setup{
-			Provider:      newProvider(t, serve(t, speaker).URL+"/v1", nil),
-			Stalled:       newProvider(t, stalled.URL+"/v1", named),
-			Paused:        newProvider(t, paused.URL+"/v1", named),
+			Provider:      newProvider(t, providertest.Serve(t, speaker)+"/v1", nil),
+			Stalled:       newProvider(t, stalled+"/v1", named),
+			Paused:        newProvider(t, paused+"/v1", named),
 			Embeddings:    "embedder",
 			Deterministic: true,
 		}

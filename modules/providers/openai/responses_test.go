@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // withResponses provisions a provider of an upstream that has the Responses API.
 func withResponses(t testing.TB, h http.HandlerFunc) *Provider {
 	t.Helper()
-	return newProvider(t, serve(t, h).URL, func(p *Provider) {
+	return newProvider(t, providertest.Serve(t, h), func(p *Provider) {
 		p.Surfaces = []gateway.Capability{gateway.CanChat, gateway.CanResponses}
 	})
 }
@@ -42,13 +43,14 @@ func TestOnlyOpenAIsOwnAddressHasTheResponsesAPIUnlessToldSo(t *testing.T) {
 		told  []gateway.Capability
 		want  bool
 	}{
-		{"OpenAI", []string{openAIBase}, nil, true},
-		{"OpenAI, told not to", []string{openAIBase}, []gateway.Capability{gateway.CanChat}, false},
+		{"OpenAI", []string{vendor.Base}, nil, true},
+		{"OpenAI, told not to", []string{vendor.Base}, []gateway.Capability{gateway.CanChat}, false},
 		{"another", []string{"http://127.0.0.1:1/v1"}, nil, false},
 		{"another, told to", []string{"http://127.0.0.1:1/v1"}, []gateway.Capability{gateway.CanResponses}, true},
-		{"both", []string{openAIBase, "http://127.0.0.1:1/v1"}, nil, false},
+		{"both", []string{vendor.Base, "http://127.0.0.1:1/v1"}, nil, false},
 	} {
-		p := &Provider{BaseURLs: tt.bases, Surfaces: tt.told}
+		p := &Provider{Surfaces: tt.told}
+		p.BaseURLs = tt.bases
 		if err := p.Provision(caddy.Context{}); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +65,7 @@ func TestARequestOfTheResponsesAPIPassesWithAnotherModel(t *testing.T) {
 	var got sent
 	p := withResponses(t, func(w http.ResponseWriter, r *http.Request) {
 		got = keep(t, r)
-		says(200, "application/json", responded)(w, r)
+		providertest.Says(200, "application/json", responded)(w, r)
 	})
 	reply, err := p.Send(t.Context(), respond(false))
 	if err != nil {
@@ -95,7 +97,7 @@ func TestEventsOfTheResponsesAPIPassAsTheyAre(t *testing.T) {
 		{"cut in the last event", created + completed[:60], created, false, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := openSent(t, withResponses(t, says(200, "text/event-stream", tt.sent)), respond(true))
+			s := openSent(t, withResponses(t, providertest.Says(200, "text/event-stream", tt.sent)), respond(true))
 			text, complete := rest(s)
 			if text != tt.want || complete != tt.complete {
 				t.Errorf("the client gets %q, complete %t, want %q", text, complete, tt.want)
@@ -117,13 +119,13 @@ func TestWhatFailsBeforeAnythingWasToldMayBeTriedElsewhere(t *testing.T) {
 		h    http.HandlerFunc
 		kind dialect.Kind
 	}{
-		"an error event":   {says(200, "text/event-stream", erred), dialect.UpstreamFailed},
-		"a failed answer":  {says(200, "text/event-stream", brokenBy), dialect.RateLimit},
-		"a failed whole":   {says(200, "application/json", failedWhole), dialect.UpstreamFailed},
-		"nothing":          {says(200, "text/event-stream", ""), dialect.UpstreamFailed},
-		"a refusing proxy": {says(503, "text/html", "busy"), dialect.Unavailable},
+		"an error event":   {providertest.Says(200, "text/event-stream", erred), dialect.UpstreamFailed},
+		"a failed answer":  {providertest.Says(200, "text/event-stream", brokenBy), dialect.RateLimit},
+		"a failed whole":   {providertest.Says(200, "application/json", failedWhole), dialect.UpstreamFailed},
+		"nothing":          {providertest.Says(200, "text/event-stream", ""), dialect.UpstreamFailed},
+		"a refusing proxy": {providertest.Says(503, "text/html", "busy"), dialect.Unavailable},
 	} {
-		if e := failure(t, withResponses(t, tt.h), respond(true)); e.Kind != tt.kind || !e.Retryable || e.Told {
+		if e := providertest.Failure(t, withResponses(t, tt.h), respond(true)); e.Kind != tt.kind || !e.Retryable || e.Told {
 			t.Errorf("%s: the error is %+v", name, e)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestStructuredOutputInTheServersForm(t *testing.T) {
@@ -20,11 +21,11 @@ func TestStructuredOutputInTheServersForm(t *testing.T) {
 		SchemaNone:     "",
 	} {
 		calls := make(chan sent, 2)
-		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			calls <- keep(t, r)
-			says(200, "application/json", answer)(w, r)
+			providertest.Says(200, "application/json", answer)(w, r)
 		})
-		p := newProvider(t, srv.URL, func(p *Provider) { p.Schema = form })
+		p := newProvider(t, base, func(p *Provider) { p.Schema = form })
 		a := ask(false)
 		a.Body = []byte(body)
 		plain := ask(false)
@@ -69,7 +70,7 @@ func TestASchemaInThePromptIsTheSystemsWord(t *testing.T) {
 
 func TestTheFormOfStructuredOutputIsTheAddresss(t *testing.T) {
 	for base, want := range map[string]string{
-		openAIBase: SchemaStandard, "http://localhost:11434/v1": SchemaStandard, "https://api.deepseek.com": SchemaNone, "https://api.deepseek.com/v1": SchemaNone,
+		vendor.Base: SchemaStandard, "http://localhost:11434/v1": SchemaStandard, "https://api.deepseek.com": SchemaNone, "https://api.deepseek.com/v1": SchemaNone,
 	} {
 		if got := newProvider(t, base, nil).Schema; got != want {
 			t.Errorf("%s takes %s, want %s", base, got, want)

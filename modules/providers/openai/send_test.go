@@ -15,15 +15,16 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestTheBodyDiffersInTheModelAlone(t *testing.T) {
 	calls := make(chan sent, 1)
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		calls <- keep(t, r)
-		says(200, "application/json", answer)(w, r)
+		providertest.Says(200, "application/json", answer)(w, r)
 	})
-	p := newProvider(t, srv.URL+"/v1", func(p *Provider) { p.APIKey = "upstream-key" })
+	p := newProvider(t, base+"/v1", func(p *Provider) { p.APIKey = "upstream-key" })
 	a := ask(false)
 	a.Body = []byte(" {\n\t\"model\" : \"alias\", \"x\":1.0,\"seed\":9007199254740993 ,\"messages\":[ ]}")
 	a.Header = http.Header{"Openai-Beta": {"a", "b"}}
@@ -76,9 +77,9 @@ func TestRefusalsOfTheUpstream(t *testing.T) {
 		{"error with 200", 200, "application/json", `{"error":{"message":"overloaded"}}`, dialect.UpstreamFailed, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(tt.status, tt.contentType, tt.body)).URL, nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(tt.status, tt.contentType, tt.body)), nil)
 			for _, stream := range []bool{false, true} {
-				e := failure(t, p, ask(stream))
+				e := providertest.Failure(t, p, ask(stream))
 				if e.Kind != tt.kind || e.Retryable != tt.retryable {
 					t.Errorf("stream %t: the kind is %s, retryable %t, want %s, %t", stream, e.Kind, e.Retryable, tt.kind, tt.retryable)
 				}
@@ -94,22 +95,22 @@ func TestRefusalsOfTheUpstream(t *testing.T) {
 }
 
 func TestRetryAfterIsPassedOn(t *testing.T) {
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "9")
 		w.Header().Set("Retry-After-Ms", "1500")
-		says(429, "application/json", `{"error":{"message":"slow down"}}`)(w, r)
+		providertest.Says(429, "application/json", `{"error":{"message":"slow down"}}`)(w, r)
 	})
-	if e := failure(t, newProvider(t, srv.URL, nil), ask(false)); e.RetryAfter != 1500*time.Millisecond {
+	if e := providertest.Failure(t, newProvider(t, base, nil), ask(false)); e.RetryAfter != 1500*time.Millisecond {
 		t.Errorf("to wait are %s", e.RetryAfter)
 	}
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("another host was asked") })
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	elsewhere := providertest.Serve(t, func(http.ResponseWriter, *http.Request) { t.Error("another host was asked") })
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
 	})
-	failure(t, newProvider(t, srv.URL, func(p *Provider) { p.APIKey = "secret" }), ask(false))
+	providertest.Failure(t, newProvider(t, base, func(p *Provider) { p.APIKey = "secret" }), ask(false))
 }
 
 func TestNobodyListens(t *testing.T) {
@@ -118,7 +119,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	e := failure(t, newProvider(t, "http://"+listener.Addr().String(), nil), ask(false))
+	e := providertest.Failure(t, newProvider(t, "http://"+listener.Addr().String(), nil), ask(false))
 	if e.Kind != dialect.Unavailable || !e.Retryable {
 		t.Errorf("the kind is %s, retryable %t", e.Kind, e.Retryable)
 	}
@@ -141,7 +142,7 @@ func TestAConnectionThatBreaks(t *testing.T) {
 	}
 	for name, begun := range map[string]string{"before its answer": "", "in its answer": answer[:20]} {
 		t.Run(name, func(t *testing.T) {
-			e := failure(t, newProvider(t, serve(t, breakOff(begun)).URL, nil), ask(false))
+			e := providertest.Failure(t, newProvider(t, providertest.Serve(t, breakOff(begun)), nil), ask(false))
 			if e.Kind != dialect.UpstreamFailed || !e.Retryable {
 				t.Errorf("the kind is %s, retryable %t", e.Kind, e.Retryable)
 			}
@@ -178,14 +179,14 @@ func TestSilenceEndsACall(t *testing.T) {
 		{"behind a comment of a stream", silentAfter("text/event-stream", ": ping\n\n"), first, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := failure(t, newProvider(t, serve(t, tt.upstream).URL, tt.set), ask(tt.stream))
+			e := providertest.Failure(t, newProvider(t, providertest.Serve(t, tt.upstream), tt.set), ask(tt.stream))
 			if e.Kind != dialect.Timeout || e.Retryable != tt.retryable {
 				t.Errorf("the kind is %s, retryable %t", e.Kind, e.Retryable)
 			}
 		})
 	}
 	t.Run("in a stream", func(t *testing.T) {
-		s := openSent(t, newProvider(t, serve(t, silentAfter("text/event-stream", opening)).URL, idle), ask(true))
+		s := openSent(t, newProvider(t, providertest.Serve(t, silentAfter("text/event-stream", opening)), idle), ask(true))
 		text, _ := rest(s)
 		var e *dialect.Error
 		if !errors.As(s.Err(), &e) || e.Kind != dialect.Timeout || e.Retryable || text != opening {
@@ -196,7 +197,7 @@ func TestSilenceEndsACall(t *testing.T) {
 
 func TestAClientWhoLeavesEndsTheCallUpstream(t *testing.T) {
 	arrived, ended := make(chan struct{}), make(chan struct{})
-	srv := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) //nolint:errcheck // so that the server sees the client leave
 		close(arrived)
 		<-r.Context().Done()
@@ -207,7 +208,7 @@ func TestAClientWhoLeavesEndsTheCallUpstream(t *testing.T) {
 		<-arrived
 		leave()
 	}()
-	if _, err := newProvider(t, srv.URL, nil).Send(ctx, ask(false)); !errors.Is(err, context.Canceled) {
+	if _, err := newProvider(t, base, nil).Send(ctx, ask(false)); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	<-ended
@@ -218,14 +219,14 @@ func TestLargeAnswersPass(t *testing.T) {
 	text := strings.Replace(answer, "pong", strings.Repeat("p", size), 1)
 	for name, length := range map[string]bool{"of known length": true, "chunked": false} {
 		t.Run(name, func(t *testing.T) {
-			srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body) //nolint:errcheck // a server reads what it is sent
 				if length {
 					w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 				}
 				io.WriteString(w, text) //nolint:errcheck // the client reads it
 			})
-			reply, err := newProvider(t, srv.URL, nil).Send(t.Context(), ask(false))
+			reply, err := newProvider(t, base, nil).Send(t.Context(), ask(false))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,13 +236,13 @@ func TestLargeAnswersPass(t *testing.T) {
 		})
 	}
 	t.Run("but not without end", func(t *testing.T) {
-		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "68719476736")
 			w.WriteHeader(200)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})
-		if e := failure(t, newProvider(t, srv.URL, nil), ask(false)); e.Kind != dialect.UpstreamFailed {
+		if e := providertest.Failure(t, newProvider(t, base, nil), ask(false)); e.Kind != dialect.UpstreamFailed {
 			t.Errorf("the kind is %s", e.Kind)
 		}
 	})
@@ -250,10 +251,10 @@ func TestLargeAnswersPass(t *testing.T) {
 func TestAddressesTakeTurns(t *testing.T) {
 	hosts := make(chan string, 6)
 	named := func(name string) string {
-		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		return providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			hosts <- name
-			says(200, "application/json", answer)(w, r)
-		}).URL
+			providertest.Says(200, "application/json", answer)(w, r)
+		})
 	}
 	p := newProvider(t, named("a"), func(p *Provider) { p.BaseURLs = append(p.BaseURLs, named("b"), named("c")) })
 	var order string
@@ -287,14 +288,14 @@ func TestAzureTakesTheKeyInItsOwnHeader(t *testing.T) {
 func TestAnOperationThatNoServerHas(t *testing.T) {
 	a := ask(false)
 	a.Operation = "dream"
-	if e := failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
+	if e := providertest.Failure(t, newProvider(t, "http://127.0.0.1:1", nil), a); e.Kind != dialect.InvalidRequest {
 		t.Errorf("the kind is %s", e.Kind)
 	}
 }
 
 // BenchmarkSend is one exchange over the loopback interface, the server's side of it included.
 func BenchmarkSend(b *testing.B) {
-	p := newProvider(b, serve(b, says(200, "application/json", answer)).URL, nil)
+	p := newProvider(b, providertest.Serve(b, providertest.Says(200, "application/json", answer)), nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		reply, err := p.Send(b.Context(), ask(false))

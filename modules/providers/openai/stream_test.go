@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
+	"github.com/caddy-llm/caddy-llm/modules/providers/providertest"
 )
 
 func TestStreamsOfManyKinds(t *testing.T) {
@@ -36,7 +37,7 @@ func TestStreamsOfManyKinds(t *testing.T) {
 		{"error in the middle", opening + "data: {\"error\":{\"message\":\"overloaded\"}}\n\n", opening, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", tt.sent)).URL, nil)
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", tt.sent)), nil)
 			s := openSent(t, p, ask(true))
 			text, complete := rest(s)
 			if text != tt.want || complete != tt.complete {
@@ -63,8 +64,8 @@ func TestAStreamThatFailsBeforeItsFirstEventMayBeTriedAgain(t *testing.T) {
 		"too long a event": "data: " + strings.Repeat("x", exchange.MaxEvent) + "\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, serve(t, says(200, "text/event-stream", sent)).URL, nil)
-			if e := failure(t, p, ask(true)); e.Kind != dialect.UpstreamFailed || !e.Retryable {
+			p := newProvider(t, providertest.Serve(t, providertest.Says(200, "text/event-stream", sent)), nil)
+			if e := providertest.Failure(t, p, ask(true)); e.Kind != dialect.UpstreamFailed || !e.Retryable {
 				t.Errorf("the kind is %s, retryable %t", e.Kind, e.Retryable)
 			}
 		})
@@ -72,7 +73,7 @@ func TestAStreamThatFailsBeforeItsFirstEventMayBeTriedAgain(t *testing.T) {
 }
 
 func TestAServerThatDoesNotStreamAnswersWhole(t *testing.T) {
-	reply, err := newProvider(t, serve(t, says(200, "application/json", answer)).URL, nil).Send(t.Context(), ask(true))
+	reply, err := newProvider(t, providertest.Serve(t, providertest.Says(200, "application/json", answer)), nil).Send(t.Context(), ask(true))
 	if err != nil || reply.Stream != nil || string(reply.Body) != answer {
 		t.Errorf("the reply is %+v, %v", reply, err)
 	}
@@ -80,11 +81,11 @@ func TestAServerThatDoesNotStreamAnswersWhole(t *testing.T) {
 
 func TestUsageIsAskedForWhereTheClientDoesNot(t *testing.T) {
 	calls := make(chan sent, 1)
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		calls <- keep(t, r)
-		says(200, "text/event-stream", opening+counted+finish)(w, r)
+		providertest.Says(200, "text/event-stream", opening+counted+finish)(w, r)
 	})
-	p := newProvider(t, srv.URL, nil)
+	p := newProvider(t, base, nil)
 	for _, tt := range []struct {
 		options    string // what the client sends
 		wantsUsage bool
@@ -111,12 +112,12 @@ func TestUsageIsAskedForWhereTheClientDoesNot(t *testing.T) {
 
 func TestAServerThatRefusesStreamOptionsIsAskedWithout(t *testing.T) {
 	for name, refusal := range map[string]http.HandlerFunc{
-		"OpenAI's shape": says(400, "application/json", `{"error":{"message":"Unrecognized request argument supplied: stream_options"}}`),
-		"FastAPI's":      says(422, "application/json", `{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}`),
+		"OpenAI's shape": providertest.Says(400, "application/json", `{"error":{"message":"Unrecognized request argument supplied: stream_options"}}`),
+		"FastAPI's":      providertest.Says(422, "application/json", `{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := make(chan bool, 3)
-			srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				got := keep(t, r)
 				_, asked := got.body["stream_options"]
 				calls <- asked
@@ -124,9 +125,9 @@ func TestAServerThatRefusesStreamOptionsIsAskedWithout(t *testing.T) {
 					refusal(w, r)
 					return
 				}
-				says(200, "text/event-stream", opening+finish)(w, r)
+				providertest.Says(200, "text/event-stream", opening+finish)(w, r)
 			})
-			p := newProvider(t, srv.URL, nil)
+			p := newProvider(t, base, nil)
 			for range 2 {
 				if text, complete := rest(openSent(t, p, ask(true))); text != opening+finish || !complete {
 					t.Errorf("the client gets %q", text)
@@ -141,14 +142,14 @@ func TestAServerThatRefusesStreamOptionsIsAskedWithout(t *testing.T) {
 	}
 	t.Run("unless it refuses the call anyway", func(t *testing.T) {
 		asked := make(chan bool, 4)
-		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			asked <- strings.Contains(string(body), "stream_options")
-			says(400, "application/json", `{"error":{"message":"stream_options and everything else is wrong"}}`)(w, r)
+			providertest.Says(400, "application/json", `{"error":{"message":"stream_options and everything else is wrong"}}`)(w, r)
 		})
-		p := newProvider(t, srv.URL, nil)
+		p := newProvider(t, base, nil)
 		for range 2 {
-			if e := failure(t, p, ask(true)); e.Kind != dialect.InvalidRequest {
+			if e := providertest.Failure(t, p, ask(true)); e.Kind != dialect.InvalidRequest {
 				t.Errorf("the kind is %s", e.Kind)
 			}
 		}
@@ -162,7 +163,7 @@ func TestAServerThatRefusesStreamOptionsIsAskedWithout(t *testing.T) {
 
 func TestEventsComeAsTheyAreSent(t *testing.T) {
 	next := make(chan struct{})
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := providertest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) //nolint:errcheck // a server reads what it is sent
 		w.Header().Set("Content-Type", "text/event-stream")
 		for _, event := range []string{opening, closing, finish} {
@@ -171,7 +172,7 @@ func TestEventsComeAsTheyAreSent(t *testing.T) {
 			<-next
 		}
 	})
-	s := openSent(t, newProvider(t, srv.URL, nil), ask(true))
+	s := openSent(t, newProvider(t, base, nil), ask(true))
 	for _, want := range []string{opening, closing, finish} {
 		if !s.Next() || string(s.Event()) != want {
 			t.Fatalf("the event is %q, want %q", s.Event(), want)
@@ -182,7 +183,7 @@ func TestEventsComeAsTheyAreSent(t *testing.T) {
 
 func BenchmarkStream(b *testing.B) {
 	text := strings.Repeat(opening, 100) + closing + counted + finish
-	p := newProvider(b, serve(b, says(200, "text/event-stream", text)).URL, nil)
+	p := newProvider(b, providertest.Serve(b, providertest.Says(200, "text/event-stream", text)), nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		reply, err := p.Send(b.Context(), ask(true))

@@ -11,7 +11,7 @@ import (
 
 // defaultSurfaces are what a server has by what is known of its addresses. Most servers have the first three.
 func defaultSurfaces(bases []string) []gateway.Capability {
-	if slices.ContainsFunc(bases, func(base string) bool { return !isOpenAI(base) }) {
+	if slices.ContainsFunc(bases, func(base string) bool { return !vendor.Owns(base) }) {
 		return []gateway.Capability{gateway.CanChat, gateway.CanEmbeddings, gateway.CanCompletions}
 	}
 	return gateway.Capabilities()

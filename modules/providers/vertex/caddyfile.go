@@ -1,6 +1,8 @@
 package vertex
 
 import (
+	"maps"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
@@ -22,19 +24,16 @@ import (
 //		timeout             <duration>
 //	}
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return gateway.Block(d, "a vertex provider", gateway.Options{
-		"publisher":           &p.Publisher,
-		"project":             &p.Project,
-		"location":            &p.Location,
-		"credentials_file":    &p.CredentialsFile,
-		"base_url":            &p.BaseURLs,
-		"models":              &p.Names,
-		"default_model":       &p.Default,
-		"connect_timeout":     &p.ConnectTimeout,
-		"first_token_timeout": &p.FirstTokenTimeout,
-		"idle_timeout":        &p.IdleTimeout,
-		"timeout":             &p.Timeout,
-	})
+	options := gateway.Options{
+		"publisher":        &p.Publisher,
+		"project":          &p.Project,
+		"location":         &p.Location,
+		"credentials_file": &p.CredentialsFile,
+		"base_url":         &p.BaseURLs,
+	}
+	maps.Copy(options, p.Served.Options())
+	maps.Copy(options, p.Patience.Options())
+	return gateway.Block(d, "a vertex provider", options)
 }
 
 // Interface guard

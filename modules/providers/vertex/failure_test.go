@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
 func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
@@ -156,7 +157,7 @@ func TestConfigThatCannotBe(t *testing.T) {
 		"project: there is":     {},
 		"none of google and an": {Project: "p", Publisher: "meta"},
 		"is no address":         {Project: "p", BaseURLs: []string{"x"}},
-		"none of models":        {Project: "p", Names: []string{"a"}, Default: "b"},
+		"none of models":        {Project: "p", Served: exchange.Served{Names: []string{"a"}, Default: "b"}},
 	} {
 		err := p.Provision(caddy.Context{})
 		if err == nil {

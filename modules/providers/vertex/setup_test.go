@@ -1,13 +1,11 @@
 package vertex
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
@@ -34,18 +32,12 @@ var (
 // provider provisions a provider of the account's. set changes its config first.
 func (g *google) provider(t testing.TB, publisher string, set func(p *Provider)) *Provider {
 	t.Helper()
-	p := &Provider{Publisher: publisher, Location: location, CredentialsFile: g.file, BaseURLs: []string{g.models}, Names: []string{models[publisher]}}
+	p := &Provider{Publisher: publisher, Location: location, CredentialsFile: g.file, BaseURLs: []string{g.models}}
+	p.Names = []string{models[publisher]}
 	if set != nil {
 		set(p)
 	}
-	if err := p.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Cleanup() }) //nolint:errcheck // never fails
-	return p
+	return providertest.Ready(t, p)
 }
 
 func ask(publisher string, stream bool) *gateway.Attempt {
@@ -56,24 +48,10 @@ func ask(publisher string, stream bool) *gateway.Attempt {
 	return a
 }
 
-// failing sends and fails the test where that gives an answer, or an error that is no *dialect.Error.
+// failing fails as providertest.Failure does, and where the error tells the credential.
 func failing(t testing.TB, p *Provider, a *gateway.Attempt) *dialect.Error {
 	t.Helper()
-	reply, err := p.Send(t.Context(), a)
-	if err == nil {
-		if reply.Stream != nil {
-			reply.Stream.Close()
-		}
-		t.Fatal("there was an answer")
-	}
-	var e *dialect.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("the error is %v", err)
-	}
-	if text := e.Error() + e.Message + string(e.Body); strings.Contains(text, canary) || strings.Contains(text, "PRIVATE KEY") {
-		t.Errorf("the error tells the credential: %v", e)
-	}
-	return e
+	return providertest.Failure(t, p, a, canary, "PRIVATE KEY")
 }
 
 func TestProviderBehavesAsAllDo(t *testing.T) {

@@ -2,14 +2,12 @@
 package vertex
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -29,7 +27,9 @@ const (
 // globalLocation is the location that is everywhere.
 const globalLocation = "global"
 
-// Provider sends calls to one publisher's models on Vertex AI. A project whose calls go to models of both has two of it.
+// Provider sends calls to one publisher's models on Vertex AI. A project whose calls go to models of both has two of it. Without a list of
+// models it serves all whose name begins as those of the publisher do, and lists none: Vertex AI tells those that there are, not those that
+// a project may use.
 type Provider struct {
 	// Publisher is whose models they are, google or anthropic, and so which dialect they speak. Default: google.
 	Publisher string `json:"publisher,omitempty"`
@@ -42,18 +42,8 @@ type Provider struct {
 	CredentialsFile string `json:"credentials_file,omitempty"`
 	// BaseURLs are the service's addresses; several share the calls in turn. Default: the location's own.
 	BaseURLs []string `json:"base_url,omitempty"`
-	// Names lists the models that this provider serves. Default: all whose name begins as those of the publisher do.
-	Names []string `json:"models,omitempty"`
-	// Default is the model of calls that name only the provider. Default: the first of Names.
-	Default string `json:"default_model,omitempty"`
-	// ConnectTimeout bounds the dial and the TLS handshake, each. Default: as llm_proxy says, else 3s.
-	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
-	// FirstTokenTimeout bounds the wait for the first event of a stream, and for a whole answer's head. Default: as llm_proxy says, else 60s.
-	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
-	// IdleTimeout bounds the wait between two events, and between two reads of a whole answer. Default: as llm_proxy says, else 120s.
-	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
-	// Timeout bounds an attempt, to the end of its answer. Default: as llm_proxy says, else none.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	exchange.Served
+	exchange.Patience
 
 	client     exchange.Client
 	credential credential
@@ -81,15 +71,12 @@ func (p *Provider) Provision(caddy.Context) error {
 	}
 	p.Project = firstOf(repl.ReplaceAll(p.Project, ""), os.Getenv("GOOGLE_CLOUD_PROJECT"), project)
 	p.Location = firstOf(repl.ReplaceAll(p.Location, ""), os.Getenv("GOOGLE_CLOUD_LOCATION"), globalLocation)
-	if p.Default == "" && len(p.Names) > 0 {
-		p.Default = p.Names[0]
-	}
+	p.SetDefault("")
 	if err := p.setAddresses(); err != nil {
 		return err
 	}
 	p.client.Authorize = p.credential.authorize
-	p.client.FirstToken, p.client.Idle, p.client.Total = time.Duration(p.FirstTokenTimeout), time.Duration(p.IdleTimeout), time.Duration(p.Timeout)
-	p.client.Open(time.Duration(p.ConnectTimeout))
+	p.Open(&p.client)
 	return nil
 }
 
@@ -140,10 +127,7 @@ func (p *Provider) Validate() error {
 	if p.Project == "" {
 		return errors.New("project: there is none; write the project's id, or set GOOGLE_CLOUD_PROJECT")
 	}
-	if p.Default != "" && !p.Serves(p.Default) {
-		return fmt.Errorf("default_model: %q is none of models", p.Default)
-	}
-	return nil
+	return p.CheckDefault(p.Serves)
 }
 
 // Cleanup closes connections that nobody uses. Those of calls in progress live on until they are done.
@@ -172,23 +156,6 @@ func (p *Provider) Serves(model string) bool {
 	}
 	model = strings.TrimPrefix(model, "models/")
 	return strings.HasPrefix(model, "gemini") || strings.HasPrefix(model, "gemma")
-}
-
-// NamesModel says whether the config names a model, so that metrics may.
-func (p *Provider) NamesModel(model string) bool {
-	return model == p.Default || slices.Contains(p.Names, model)
-}
-
-// DefaultModel is the model of calls that name only the provider.
-func (p *Provider) DefaultModel() string { return p.Default }
-
-// Models lists the models of the config. Vertex AI tells those that there are, not those that a project may use.
-func (p *Provider) Models(context.Context) ([]gateway.ProviderModel, error) {
-	models := make([]gateway.ProviderModel, len(p.Names))
-	for i, name := range p.Names {
-		models[i] = gateway.ProviderModel{ID: name}
-	}
-	return models, nil
 }
 
 // Interface guards
