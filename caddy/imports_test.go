@@ -34,11 +34,11 @@ func mayImport(name string) []string {
 		return append(vocabulary, "modules/headroom")
 	case name == "modules/stores/sqlite", name == "modules/stores/postgres": // they keep the same tables
 		return append(vocabulary, "modules/gateway", "modules/stores/sqlrow")
-	case dir == "modules/providers/exchange", name == "modules/providers/generative":
+	case dir == "modules/providers/exchange":
 		return append(vocabulary, "modules/gateway", "modules/providers/exchange")
 	case name == "modules/providers/openai", name == "modules/providers/anthropic", name == "modules/providers/gemini",
 		name == "modules/providers/azure", name == "modules/providers/bedrock", name == "modules/providers/vertex": // they are asked over HTTP
-		return append(vocabulary, "modules/gateway", "modules/providers/exchange", "modules/providers/exchange/*", "modules/providers/generative")
+		return append(vocabulary, "modules/gateway", "modules/providers/exchange", "modules/providers/exchange/*")
 	case dir == "modules", dir == "modules/providers", dir == "modules/stores":
 		return append(vocabulary, "modules/gateway")
 	}

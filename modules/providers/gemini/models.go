@@ -9,7 +9,7 @@ import (
 
 	wire "github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
-	"github.com/caddy-llm/caddy-llm/modules/providers/generative"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/geminiapi"
 )
 
 // Models lists the configured models, else those that the server names and that do what the gateway can ask for, those that can
@@ -18,7 +18,7 @@ func (p *Provider) Models(ctx context.Context) ([]gateway.ProviderModel, error) 
 	if len(p.Names) > 0 {
 		return p.Config.Models(ctx)
 	}
-	body, err := p.client.List(ctx, "/models", "pageSize=1000", &generative.Format) // the most that the server gives at once
+	body, err := p.client.List(ctx, "/models", "pageSize=1000", &geminiapi.Format) // the most that the server gives at once
 	if err != nil {
 		return nil, err
 	}

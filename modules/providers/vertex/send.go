@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/anthropicapi"
-	"github.com/caddy-llm/caddy-llm/modules/providers/generative"
+	"github.com/caddy-llm/caddy-llm/modules/providers/exchange/geminiapi"
 )
 
 // version is Vertex AI's name for the version of Anthropic's API.
@@ -28,11 +28,11 @@ func (p *Provider) Send(ctx context.Context, attempt *gateway.Attempt) (*gateway
 		return nil, dialect.Errorf(dialect.InvalidRequest, "a vertex provider makes no embeddings; ask a model of a gemini provider")
 	}
 	model := strings.TrimPrefix(attempt.Model, "models/")
-	ref, err := generative.Ref("models/"+model, attempt)
+	ref, err := geminiapi.Ref("models/"+model, attempt)
 	if err != nil {
 		return nil, err
 	}
-	return p.client.Send(ctx, ref, generative.Body(p.parent()+"/models/"+model, attempt), attempt, &googleFormat)
+	return p.client.Send(ctx, ref, geminiapi.Body(p.parent()+"/models/"+model, attempt), attempt, &googleFormat)
 }
 
 // sendAnthropic asks one of Anthropic's models, which have the model in the address. Tokens are counted by a model of its own, which is
@@ -56,7 +56,7 @@ func (p *Provider) sendAnthropic(ctx context.Context, attempt *gateway.Attempt) 
 
 // googleFormat and anthropicFormat are how the publishers' models answer. Whatever Vertex AI itself refuses, it refuses in Google's words.
 var (
-	googleFormat    = formatOf(generative.Format)
+	googleFormat    = formatOf(geminiapi.Format)
 	anthropicFormat = formatOf(anthropicapi.Format)
 )
 

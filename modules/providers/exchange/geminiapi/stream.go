@@ -1,4 +1,4 @@
-package generative
+package geminiapi
 
 import (
 	"github.com/tidwall/gjson"

@@ -1,6 +1,6 @@
-// Package generative is what providers of Google's generative models have in common, wherever their API is: which method an
+// Package geminiapi is what providers of Google's generative models have in common, wherever their API is: which method an
 // attempt is for, what its body says, and how answers are read. Addresses and credentials are the providers' own.
-package generative
+package geminiapi
 
 import (
 	"net/url"
