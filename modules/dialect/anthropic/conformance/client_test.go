@@ -6,12 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	sdk "github.com/anthropics/anthropic-sdk-go"
@@ -20,41 +16,14 @@ import (
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/anthropic"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/dialecttest"
 )
 
-// transport answers every request in the same way.
-type transport func() *http.Response
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp := t()
-	resp.Request = r
-	return resp, nil
-}
-
 func client(status int, contentType string, text []byte) sdk.Client {
-	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/"), option.WithHTTPClient(&http.Client{Transport: transport(func() *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(text))}
-	})}))
+	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/"), option.WithHTTPClient(dialecttest.Answering(status, contentType, text)))
 }
 
 var params = sdk.MessageNewParams{Model: "m", MaxTokens: 9, Messages: []sdk.MessageParam{sdk.NewUserMessage(sdk.NewTextBlock("Hi"))}}
-
-// translated runs a test for each file of a kind that was translated into Anthropic's dialect.
-func translated(t *testing.T, kind string, test func(t *testing.T, path string, text []byte)) {
-	paths, err := filepath.Glob("../../crossing/testdata/*-anthropic/*." + kind)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no %s: %v", kind, err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, path, text)
-		})
-	}
-}
 
 // meaning is what a user of the client sees of a message.
 type meaning struct {
@@ -100,14 +69,7 @@ func accumulated(t *testing.T, stream []byte) *sdk.Message {
 }
 
 func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if strings.Contains(path, "error") {
-			return
-		}
-		whole, err := os.ReadFile(strings.Replace(path, ".stream.sse", ".answer.json", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
+	dialecttest.TranslatedAnswers(t, dialect.Anthropic, func(t *testing.T, stream, whole []byte) {
 		c := client(http.StatusOK, "application/json", whole)
 		answer, err := c.Messages.New(t.Context(), params)
 		if err != nil {
@@ -124,18 +86,12 @@ func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
 }
 
 func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
-	translated(t, "answer.json", func(t *testing.T, _ string, answer []byte) {
+	dialecttest.Translated(t, dialect.Anthropic, "answer.json", func(t *testing.T, _ string, answer []byte) {
 		var want sdk.Message
 		if err := json.Unmarshal(answer, &want); err != nil {
 			t.Fatal(err)
 		}
-		var events []byte
-		if err := anthropic.Replay(answer, func(event []byte) bool {
-			events = append(events, event...)
-			return true
-		}); err != nil {
-			t.Fatal(err)
-		}
+		events := dialecttest.Replayed(t, &anthropic.Codec, answer, dialect.StreamOptions{IncludeUsage: true})
 		if got, want := meaningOf(t, accumulated(t, events)), meaningOf(t, &want); !reflect.DeepEqual(got, want) {
 			t.Errorf("the replay is read as\n%+v\nthe answer as\n%+v", got, want)
 		}
@@ -143,10 +99,7 @@ func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
 }
 
 func TestTheClientRaisesWhatBreaksAStream(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if !strings.Contains(path, "error") {
-			return
-		}
+	dialecttest.TranslatedFailures(t, dialect.Anthropic, func(t *testing.T, _ string, stream []byte) {
 		c := client(http.StatusOK, "text/event-stream", stream)
 		s := c.Messages.NewStreaming(t.Context(), params)
 		text := ""
@@ -180,22 +133,12 @@ func blocks(value any) any {
 
 // What the client itself would send is what it understands of what we send.
 func TestTheClientKnowsEveryFieldOfTranslatedRequests(t *testing.T) {
-	translated(t, "request.json", func(t *testing.T, _ string, body []byte) {
+	dialecttest.Translated(t, dialect.Anthropic, "request.json", func(t *testing.T, _ string, body []byte) {
 		var params sdk.MessageNewParams
-		if err := json.Unmarshal(body, &params); err != nil {
-			t.Fatal(err)
-		}
-		again, err := json.Marshal(params)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got, want map[string]any
-		if err := errors.Join(json.Unmarshal(again, &got), json.Unmarshal(body, &want)); err != nil {
-			t.Fatal(err)
-		}
+		got, want := dialecttest.Respelled(t, body, &params)
 		delete(want, "stream") // which the client sets by itself
 		if !reflect.DeepEqual(blocks(got), blocks(want)) {
-			t.Errorf("the client would send\n%s\nnot\n%s", again, body)
+			t.Errorf("the client would send\n%v\nnot\n%s", got, body)
 		}
 	})
 }

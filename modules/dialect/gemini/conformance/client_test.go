@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,22 +16,14 @@ import (
 	"google.golang.org/genai"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/dialecttest"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/gemini"
 )
 
-// transport answers every request in the same way.
-type transport func(r *http.Request) *http.Response
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp := t(r)
-	resp.Request = r
-	return resp, nil
-}
-
-func clientOver(t *testing.T, answer transport) *genai.Client {
+func clientOver(t *testing.T, over *http.Client) *genai.Client {
 	t.Helper()
 	c, err := genai.NewClient(t.Context(), &genai.ClientConfig{APIKey: "k", Backend: genai.BackendGeminiAPI,
-		HTTPClient: &http.Client{Transport: answer}, HTTPOptions: genai.HTTPOptions{BaseURL: "http://gateway.test/"}})
+		HTTPClient: over, HTTPOptions: genai.HTTPOptions{BaseURL: "http://gateway.test/"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,26 +31,8 @@ func clientOver(t *testing.T, answer transport) *genai.Client {
 }
 
 func client(t *testing.T, status int, contentType string, text []byte) *genai.Client {
-	return clientOver(t, func(*http.Request) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(text))}
-	})
-}
-
-// translated runs a test for each file of a kind that was translated into Google's dialect.
-func translated(t *testing.T, kind string, test func(t *testing.T, path string, text []byte)) {
-	paths, err := filepath.Glob("../../crossing/testdata/*-gemini/*." + kind)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no %s: %v", kind, err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, path, text)
-		})
-	}
+	t.Helper()
+	return clientOver(t, dialecttest.Answering(status, contentType, text))
 }
 
 // meaning is what a user of the client sees of an answer. The client does not tell a finishMessage.
@@ -132,14 +104,7 @@ func streamed(t *testing.T, stream []byte) (m meaning, err error) {
 }
 
 func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if strings.Contains(path, "error") {
-			return
-		}
-		whole, err := os.ReadFile(strings.Replace(path, ".stream.sse", ".answer.json", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
+	dialecttest.TranslatedAnswers(t, dialect.Gemini, func(t *testing.T, stream, whole []byte) {
 		answer, err := client(t, http.StatusOK, "application/json", whole).Models.GenerateContent(t.Context(), "m", genai.Text("Hi"), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -157,20 +122,14 @@ func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
 }
 
 func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
-	translated(t, "answer.json", func(t *testing.T, _ string, answer []byte) {
+	dialecttest.Translated(t, dialect.Gemini, "answer.json", func(t *testing.T, _ string, answer []byte) {
 		response, err := client(t, http.StatusOK, "application/json", answer).Models.GenerateContent(t.Context(), "m", genai.Text("Hi"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var want meaning
 		want.add(t, response)
-		var events []byte
-		if err := gemini.Replay(answer, func(event []byte) bool {
-			events = append(events, event...)
-			return true
-		}); err != nil {
-			t.Fatal(err)
-		}
+		events := dialecttest.Replayed(t, &gemini.Codec, answer, dialect.StreamOptions{IncludeUsage: true})
 		if got, err := streamed(t, events); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the replay is read as\n%+v, %v\nthe answer as\n%+v", got, err, want)
 		}
@@ -178,10 +137,7 @@ func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
 }
 
 func TestTheClientRaisesWhatBreaksAStream(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if !strings.Contains(path, "error") {
-			return
-		}
+	dialecttest.TranslatedFailures(t, dialect.Gemini, func(t *testing.T, path string, stream []byte) {
 		m, err := streamed(t, stream)
 		var raised genai.APIError
 		want := "INTERNAL"
@@ -205,7 +161,7 @@ type request struct {
 
 // What the client itself would send is what it understands of what we send.
 func TestTheClientKnowsEveryFieldOfTranslatedRequests(t *testing.T) {
-	translated(t, "request.json", func(t *testing.T, _ string, body []byte) {
+	dialecttest.Translated(t, dialect.Gemini, "request.json", func(t *testing.T, _ string, body []byte) {
 		var known request
 		decoder := json.NewDecoder(bytes.NewReader(body))
 		decoder.DisallowUnknownFields()
@@ -256,11 +212,11 @@ func plain(value any) any {
 func sent(t *testing.T, contents []*genai.Content, config *genai.GenerateContentConfig) []byte {
 	t.Helper()
 	var body []byte
-	c := clientOver(t, func(r *http.Request) *http.Response {
+	over := dialecttest.Transport(func(r *http.Request) *http.Response {
 		body, _ = io.ReadAll(r.Body)
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`{}`))}
 	})
-	if _, err := c.Models.GenerateContent(t.Context(), "m", contents, config); err != nil {
+	if _, err := clientOver(t, &http.Client{Transport: over}).Models.GenerateContent(t.Context(), "m", contents, config); err != nil {
 		t.Fatal(err)
 	}
 	if err := dialect.Check(body); err != nil {

@@ -11,33 +11,18 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/dialecttest"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 )
 
-// transport answers every request in the same way.
-type transport func() *http.Response
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp := t()
-	resp.Request = r
-	return resp, nil
-}
-
-type body struct{ *bytes.Reader }
-
-func (body) Close() error { return nil }
-
 func client(status int, contentType string, text []byte) sdk.Client {
-	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/v1"), option.WithHTTPClient(&http.Client{Transport: transport(func() *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: body{bytes.NewReader(text)}}
-	})}))
+	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/v1"), option.WithHTTPClient(dialecttest.Answering(status, contentType, text)))
 }
 
 func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
@@ -55,13 +40,7 @@ func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
 			if err := json.Unmarshal(answer, &want); err != nil {
 				t.Fatal(err)
 			}
-			var events []byte
-			if err := openai.Replay(answer, true, func(event []byte) bool {
-				events = append(events, event...)
-				return true
-			}); err != nil {
-				t.Fatal(err)
-			}
+			events := dialecttest.Replayed(t, &openai.Codec, answer, dialect.StreamOptions{IncludeUsage: true})
 			c := client(http.StatusOK, "text/event-stream", events)
 			stream := c.Chat.Completions.NewStreaming(t.Context(), sdk.ChatCompletionNewParams{})
 			var got sdk.ChatCompletionAccumulator
@@ -130,32 +109,8 @@ func TestTheClientReadsAListOfModels(t *testing.T) {
 	}
 }
 
-// translated runs a test for each file of a kind that was translated into OpenAI's dialect.
-func translated(t *testing.T, kind string, test func(t *testing.T, path string, text []byte)) {
-	paths, err := filepath.Glob("../../crossing/testdata/*-openai/*." + kind)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no %s: %v", kind, err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, path, text)
-		})
-	}
-}
-
 func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, events []byte) {
-		if strings.Contains(path, "error") {
-			return
-		}
-		whole, err := os.ReadFile(strings.Replace(path, ".stream.sse", ".answer.json", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
+	dialecttest.TranslatedAnswers(t, dialect.OpenAI, func(t *testing.T, events, whole []byte) {
 		c := client(http.StatusOK, "application/json", whole)
 		want, err := c.Chat.Completions.New(t.Context(), sdk.ChatCompletionNewParams{})
 		if err != nil {
@@ -191,10 +146,7 @@ func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
 }
 
 func TestTheClientRaisesWhatBreaksATranslatedStream(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, events []byte) {
-		if !strings.Contains(path, "error") {
-			return
-		}
+	dialecttest.TranslatedFailures(t, dialect.OpenAI, func(t *testing.T, _ string, events []byte) {
 		c := client(http.StatusOK, "text/event-stream", events)
 		stream := c.Chat.Completions.NewStreaming(t.Context(), sdk.ChatCompletionNewParams{})
 		text := ""
@@ -209,19 +161,9 @@ func TestTheClientRaisesWhatBreaksATranslatedStream(t *testing.T) {
 
 // What the client itself would send is what it understands of what we send.
 func TestTheClientKnowsEveryFieldOfTranslatedRequests(t *testing.T) {
-	translated(t, "request.json", func(t *testing.T, _ string, body []byte) {
+	dialecttest.Translated(t, dialect.OpenAI, "request.json", func(t *testing.T, _ string, body []byte) {
 		var params sdk.ChatCompletionNewParams
-		if err := json.Unmarshal(body, &params); err != nil {
-			t.Fatal(err)
-		}
-		again, err := json.Marshal(params)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got, want map[string]any
-		if err := errors.Join(json.Unmarshal(again, &got), json.Unmarshal(body, &want)); err != nil {
-			t.Fatal(err)
-		}
+		got, want := dialecttest.Respelled(t, body, &params)
 		if _, named := want["tool_choice"].(map[string]any); named { // which the client can send, but not read as one of all choices
 			var choice struct {
 				Named sdk.ChatCompletionNamedToolChoiceParam `json:"tool_choice"`
@@ -237,7 +179,7 @@ func TestTheClientKnowsEveryFieldOfTranslatedRequests(t *testing.T) {
 			maps.DeleteFunc(message.(map[string]any), func(_ string, value any) bool { return value == nil }) // which it leaves out
 		}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("the client would send\n%s\nnot\n%s", again, body)
+			t.Errorf("the client would send\n%v\nnot\n%s", got, body)
 		}
 	})
 }

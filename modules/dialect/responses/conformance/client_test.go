@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,39 +16,12 @@ import (
 	api "github.com/openai/openai-go/v3/responses"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/dialect/dialecttest"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/responses"
 )
 
-// transport answers every request in the same way.
-type transport func() *http.Response
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp := t()
-	resp.Request = r
-	return resp, nil
-}
-
 func client(status int, contentType string, text []byte) sdk.Client {
-	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/v1"), option.WithHTTPClient(&http.Client{Transport: transport(func() *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(bytes.NewReader(text))}
-	})}))
-}
-
-// translated runs a test for each file of a kind that was translated for clients of the Responses API.
-func translated(t *testing.T, kind string, test func(t *testing.T, path string, text []byte)) {
-	paths, err := filepath.Glob("../../crossing/testdata/*-responses/*." + kind)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no %s: %v", kind, err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, path, text)
-		})
-	}
+	return sdk.NewClient(option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithBaseURL("http://gateway.test/v1"), option.WithHTTPClient(dialecttest.Answering(status, contentType, text)))
 }
 
 // meaning is what a user of the client sees of an answer.
@@ -120,14 +90,7 @@ func told(t *testing.T, stream []byte) (answer *api.Response, text string) {
 }
 
 func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if strings.Contains(path, "error") {
-			return
-		}
-		whole, err := os.ReadFile(strings.Replace(path, ".stream.sse", ".answer.json", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
+	dialecttest.TranslatedAnswers(t, dialect.Responses, func(t *testing.T, stream, whole []byte) {
 		c := client(http.StatusOK, "application/json", whole)
 		answer, err := c.Responses.New(t.Context(), api.ResponseNewParams{})
 		if err != nil {
@@ -145,18 +108,12 @@ func TestTheClientReadsTranslatedStreamsAsTheAnswersThemselves(t *testing.T) {
 }
 
 func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
-	translated(t, "answer.json", func(t *testing.T, _ string, answer []byte) {
+	dialecttest.Translated(t, dialect.Responses, "answer.json", func(t *testing.T, _ string, answer []byte) {
 		var want api.Response
 		if err := json.Unmarshal(answer, &want); err != nil {
 			t.Fatal(err)
 		}
-		var events []byte
-		if err := responses.Replay(answer, func(event []byte) bool {
-			events = append(events, event...)
-			return true
-		}); err != nil {
-			t.Fatal(err)
-		}
+		events := dialecttest.Replayed(t, &responses.Codec, answer, dialect.StreamOptions{IncludeUsage: true})
 		streamed, text := told(t, events)
 		if got, want := meaningOf(t, streamed), meaningOf(t, &want); !reflect.DeepEqual(got, want) || text != want.text {
 			t.Errorf("the replay is read as\n%+v\nthe answer as\n%+v", got, want)
@@ -166,7 +123,7 @@ func TestTheClientReadsAReplayAsTheAnswerItself(t *testing.T) {
 
 // The events of a stream have all members that the client's types ask for.
 func TestEveryEventHasWhatTheClientNeeds(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
+	dialecttest.Translated(t, dialect.Responses, "stream.sse", func(t *testing.T, path string, stream []byte) {
 		c := client(http.StatusOK, "text/event-stream", stream)
 		s := c.Responses.NewStreaming(t.Context(), api.ResponseNewParams{})
 		for s.Next() {
@@ -193,10 +150,7 @@ func TestEveryEventHasWhatTheClientNeeds(t *testing.T) {
 }
 
 func TestTheClientRaisesWhatBreaksAStream(t *testing.T) {
-	translated(t, "stream.sse", func(t *testing.T, path string, stream []byte) {
-		if !strings.Contains(path, "error") {
-			return
-		}
+	dialecttest.TranslatedFailures(t, dialect.Responses, func(t *testing.T, _ string, stream []byte) {
 		c := client(http.StatusOK, "text/event-stream", stream)
 		s := c.Responses.NewStreaming(t.Context(), api.ResponseNewParams{})
 		text := ""
