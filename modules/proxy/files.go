@@ -87,7 +87,7 @@ func (p *Proxy) uploadFile(w http.ResponseWriter, r *http.Request, call *gateway
 	if err != nil {
 		return call.Fail(w, r, err)
 	}
-	file, err := recordOf(reply, call)
+	file, err := recordOf(reply.Reply, call)
 	if err != nil {
 		if id := gjson.GetBytes(reply.Body, "id").Str; fileID(id) {
 			p.takeBack(r, call, &gateway.File{ID: id, Provider: call.Provider})
@@ -179,10 +179,9 @@ func absent(err error) bool {
 }
 
 // askFiles asks the provider of the call's route.
-func (p *Proxy) askFiles(r *http.Request, call *gateway.Call, ask fileAsk) (*gateway.Reply, error) {
+func (p *Proxy) askFiles(r *http.Request, call *gateway.Call, ask fileAsk) (answered, error) {
 	request := request{own: written{codec: call.Codec(), body: call.Body()}, ask: ask}
-	reply, err := p.attempt(r, call, &call.Route.Targets[0], &request, &request.own)
-	return reply.Reply, err
+	return p.attempt(r, call, &call.Route.Targets[0], &request, &request.own)
 }
 
 // listFiles lists the tenant's files from their records: the provider would list everybody's.

@@ -21,11 +21,11 @@ func (p *Proxy) servePassed(w http.ResponseWriter, r *http.Request, call *gatewa
 	if err != nil {
 		return call.Fail(w, r, err)
 	}
-	return p.pass(w, r, call, reply.Reply)
+	return p.pass(w, r, call, reply)
 }
 
 // pass passes an answer on.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, call *gateway.Call, reply *gateway.Reply) error {
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, call *gateway.Call, reply answered) error {
 	if reply.Stream != nil {
 		return p.passStream(w, r, call, reply)
 	}
@@ -54,7 +54,7 @@ func estimate(call *gateway.Call, length int64) dialect.Usage {
 }
 
 // passStream sends events or pieces on as they come. The first is there already.
-func (p *Proxy) passStream(w http.ResponseWriter, r *http.Request, call *gateway.Call, reply *gateway.Reply) error {
+func (p *Proxy) passStream(w http.ResponseWriter, r *http.Request, call *gateway.Call, reply answered) error {
 	defer reply.Stream.Close()
 	passage := passage{w: w, call: call, stream: reply.Stream, header: reply.Header}
 	if passage.header == nil {
@@ -62,10 +62,11 @@ func (p *Proxy) passStream(w http.ResponseWriter, r *http.Request, call *gateway
 	}
 	start := time.Now()
 	err := passage.run()
-	call.UpstreamFor += time.Since(start)
+	took := time.Since(start)
+	call.UpstreamFor += took
 	call.Usage = call.Usage.Add(passage.usage())
 	up, _ := p.app.Upstream(call.Provider)
-	p.finish(call, up, err, call.UpstreamFor)
+	p.finish(call, up, err, reply.took+took)
 	if err == nil {
 		return nil
 	}

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/dialect/openai"
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
+	"github.com/caddy-llm/caddy-llm/modules/gateway/gatewaytest"
 )
 
 // Can says what the provider has, where the test says so; else chat and embeddings, as of one that does not say.
@@ -94,6 +97,51 @@ func (s *spoken) Last() bool           { return false }
 func (s *spoken) Usage() dialect.Usage { return dialect.Usage{} }
 func (s *spoken) Err() error           { return s.err }
 func (s *spoken) Close() error         { return nil }
+
+// pausing is an answer in pieces of which each takes a second.
+type pausing struct{ spoken }
+
+func (s *pausing) Next() bool { time.Sleep(time.Second); return s.spoken.Next() }
+
+// A failed attempt's time is its own provider's, and none of the one that answers.
+func TestEachAttemptsTimeIsItsOwnProviders(t *testing.T) {
+	ctx := gatewaytest.Context(t, strings.NewReplacer(`"name":"a"`, `"name":"slow"`, `"provider":"a"`, `"provider":"slow"`, `"name":"b"`, `"name":"quick"`, `"provider":"b"`, `"provider":"quick"`,
+		`"list":["x","same"]`, `"list":["x","same"],"has":["audio"]`).Replace(mediaConfig))
+	p := gatewaytest.Handler(t, ctx, "llm_proxy", `{}`).(*Proxy)
+	synctest.Test(t, func(t *testing.T) {
+		answering := func(name string, send func(context.Context, *gateway.Attempt) (*gateway.Reply, error)) {
+			up, _ := p.app.Upstream(name)
+			up.Provider.(*scripted).send = send
+		}
+		answering("slow", func(context.Context, *gateway.Attempt) (*gateway.Reply, error) {
+			time.Sleep(20 * time.Second)
+			return nil, &dialect.Error{Kind: dialect.Unavailable, Message: "busy", Retryable: true}
+		})
+		answering("quick", func(context.Context, *gateway.Attempt) (*gateway.Reply, error) {
+			time.Sleep(time.Second)
+			return &gateway.Reply{Stream: &pausing{spoken{pieces: []string{"one"}}}, Header: http.Header{"Content-Type": {"audio/mpeg"}}}, nil
+		})
+		if w := speak(t, p, "both"); w.Code != 200 || w.Body.String() != "one" {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "gateway_upstream_duration_seconds" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			took[m.GetLabel()[0].GetValue()] = m.GetHistogram().GetSampleSum()
+		}
+	}
+	if took["slow"] != 20 || took["quick"] != 3 {
+		t.Errorf("the slow provider took %g s, the quick one %g s, want 20 and 3", took["slow"], took["quick"])
+	}
+}
 
 func TestAnAnswerInPieces(t *testing.T) {
 	broken := dialect.BrokenOff()
