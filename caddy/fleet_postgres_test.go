@@ -229,7 +229,7 @@ func (p *process) awaitFirstKey() {
 // Case 91: a gateway starts without PostgreSQL too, says so, and joins it when it comes.
 func TestFleetStartsWithoutPostgres(t *testing.T) {
 	redis := startRedis(t)
-	f := &fleet{t: t, redis: redis, redisURL: redis.url(), postgres: newPostgres(t), global: "\t\tprovider demo", chain: "llm"}
+	f := &fleet{t: t, redis: redis, redisURL: redis.URL(), postgres: newPostgres(t), global: "\t\tprovider demo", chain: "llm"}
 	p := f.join()
 	if got := p.do("GET", "/v1/models", gateway.NewSecret(gateway.KeyPrefix), ""); got.Status != 503 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("a key that nobody can check got %d with Retry-After %q", got.Status, got.Header.Get("Retry-After"))

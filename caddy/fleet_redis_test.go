@@ -27,8 +27,8 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 			poll(t, 10*time.Second, "calls", func() bool { return traffic.count() > 50*c.clients })
 
 			paused := time.Now()
-			f.redis.pause()
-			t.Cleanup(f.redis.resume) // else it could not be ended
+			f.redis.Pause()
+			t.Cleanup(f.redis.Resume) // else it could not be ended
 			for _, p := range members {
 				poll(t, 5*time.Second, "the gateway to decide by itself", func() bool { return p.decidedBy("local") })
 			}
@@ -40,7 +40,7 @@ func TestFleetGoesOnWhileRedisHangs(t *testing.T) {
 					t.Errorf("gateway %d says of itself: %d %s", i, got.Status, got.Body)
 				}
 			}
-			f.redis.resume()
+			f.redis.Resume()
 			resumed := time.Now()
 			for _, p := range members {
 				poll(t, 2*time.Second+busy-time.Since(resumed), "Redis to decide again", func() bool { return p.decidedBy("redis") })
@@ -99,7 +99,7 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 	}
 
 	gateways["local"].awaitFleetOf(3)
-	f.redis.kill()
+	f.redis.Kill()
 	if n := admitted("local", 20); n != 2 {
 		t.Errorf("local: %d more calls were admitted after 2 by one of three gateways with a limit of 12, want 2", n)
 	}
@@ -117,7 +117,7 @@ func TestFleetDoesWithoutRedisAsItIsTold(t *testing.T) {
 		}
 	}
 
-	f.redis.start()
+	f.redis.Restart()
 	started := time.Now()
 	for policy, p := range gateways {
 		poll(t, 2*time.Second+busy, "Redis to decide again", func() bool {
@@ -163,7 +163,7 @@ func TestFleetDividesALimitWithoutRedis(t *testing.T) {
 	for _, p := range members {
 		p.awaitFleetOf(3)
 	}
-	f.redis.kill()
+	f.redis.Kill()
 	for i, want := range []int{6, 9, 9} {
 		if n := admitted(members[i], 40); n != want {
 			t.Errorf("gateway %d admitted %d more, want %d", i, n, want)
@@ -180,7 +180,7 @@ func (p *process) awaitFleetOf(size int) {
 // Case 31: a gateway starts without Redis and joins it when it comes.
 func TestFleetStartsWithoutRedis(t *testing.T) {
 	redis := newRedis(t)
-	f := newFleetAt(t, nil, redis.url())
+	f := newFleetAt(t, nil, redis.URL())
 	f.redis, f.store = redis, "timeout 1s"
 	members := f.joinMany(2)
 	key := members[0].newKey(map[string]any{"name": "few", "limits": []string{"3/1h"}})
@@ -201,7 +201,7 @@ func TestFleetStartsWithoutRedis(t *testing.T) {
 			t.Errorf("gateway %d says of itself: %d %s", i, got.Status, got.Body)
 		}
 	}
-	f.redis.start()
+	f.redis.Restart()
 	for _, p := range members {
 		took := within(t, 2*time.Second+busy, "the gateway to join", func() bool {
 			p.do("GET", "/v1/models", other, "")

@@ -55,7 +55,7 @@ func farRedis(t *testing.T, near *redisServer) (url string) {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", near.port))
+			server, err := net.Dial("tcp", near.Address)
 			if err != nil {
 				client.Close()
 				continue
@@ -64,7 +64,7 @@ func farRedis(t *testing.T, near *redisServer) (url string) {
 			all.Go(func() { carry(client, server, distance) })
 		}
 	})
-	return strings.Replace(near.url(), near.port, listener.Addr().String()[len("127.0.0.1:"):], 1)
+	return strings.Replace(near.URL(), near.Address, listener.Addr().String(), 1)
 }
 
 // A cached answer waits for Redis once, whatever limits there are, and where another gateway has made it too; and not at all where the

@@ -47,7 +47,7 @@ func TestFleetKeepsItsSecrets(t *testing.T) {
 	}
 	use()
 	f.redis.sh("redis-cli -p $PORT --rdb dump.rdb")
-	rdb, err := os.ReadFile(filepath.Join(f.redis.dir, "dump.rdb"))
+	rdb, err := os.ReadFile(filepath.Join(f.redis.Dir, "dump.rdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestFleetKeepsItsSecrets(t *testing.T) {
 		}
 	}
 	use() // so that the keys are known, whatever the gateway has heard of their changes meanwhile
-	f.redis.kill()
+	f.redis.Kill()
 	f.postgres.kill()
 	poll(t, 10*time.Second, "the gateway to be without both", func() bool {
 		use()

@@ -47,7 +47,7 @@ type fleet struct {
 func newFleet(t *testing.T, up *upstream) *fleet {
 	t.Helper()
 	redis := startRedis(t)
-	f := newFleetAt(t, up, redis.url())
+	f := newFleetAt(t, up, redis.URL())
 	f.redis = redis
 	return f
 }

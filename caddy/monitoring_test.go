@@ -140,7 +140,7 @@ func TestEveryPanelAndRuleHasDataOfTheRealGateway(t *testing.T) {
 		rounds++
 		return rounds >= 20 && len(p.query("gateway:cache_hit:ratio_rate1h > 0")) > 0
 	})
-	w.fleet.redis.kill()
+	w.fleet.redis.Kill()
 	for deadline := time.Now().Add(60 * time.Second); len(wanted) > 0 && time.Now().Before(deadline) && !t.Failed(); rounds++ {
 		w.round(t, rounds)
 		for expression, positive := range wanted {

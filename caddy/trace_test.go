@@ -260,7 +260,7 @@ func TestTracingHoldsNoEventBack(t *testing.T) {
 func TestATraceTellsOfAnswersAndFailuresInRedis(t *testing.T) {
 	redis, up, c := startRedis(t), tracedUpstream(t), newCollector(t)
 	caddyfile := tracingSite(up, "store redis {\ntimeout 1s\non_error deny\n}\n", "llm_health\nllm_auth\nllm_rate_limit\nllm_cache {\nscope shared\n}\nllm_proxy")
-	env := append(c.env(), upKey, "REDIS_URL="+redis.url())
+	env := append(c.env(), upKey, "REDIS_URL="+redis.URL())
 	here, there := start(t, caddyfile, env...), start(t, caddyfile, env...)
 	cached := func(p *process, words string) []any {
 		t.Helper()
@@ -281,7 +281,7 @@ func TestATraceTellsOfAnswersAndFailuresInRedis(t *testing.T) {
 		t.Errorf("the other gateway's trace tells %q", got)
 	}
 
-	redis.kill()
+	redis.Kill()
 	var trace traceTree
 	poll(t, 20e9, "a call that Redis cannot decide on", func() bool {
 		got, parent := c.call(here, chatPath, here.Key, tracedPrompt("m", "", ""))

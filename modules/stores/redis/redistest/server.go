@@ -35,6 +35,7 @@ func Program(t testing.TB) string {
 type Server struct {
 	*goredis.Client
 	Address string
+	Dir     string // where it writes its files
 
 	t       testing.TB
 	args    []string
@@ -44,19 +45,27 @@ type Server struct {
 // Start runs an empty server and waits until it answers.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	port := FreePort(t)
-	s := &Server{t: t, Address: fmt.Sprintf("127.0.0.1:%d", port)}
-	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)
-	s.Client = goredis.NewClient(&goredis.Options{Addr: s.Address})
-	t.Cleanup(func() {
-		s.Kill()
-		s.Client.Close() //nolint:errcheck // nothing hangs on it
-	})
+	s := New(t, goredis.Options{}, args...)
 	s.Restart()
 	return s
 }
 
-// Restart runs a server that was killed, empty, at the same address.
+// New is a server that does not run yet, with the operator's way to it.
+func New(t testing.TB, operator goredis.Options, args ...string) *Server {
+	t.Helper()
+	port := FreePort(t)
+	s := &Server{t: t, Address: fmt.Sprintf("127.0.0.1:%d", port), Dir: t.TempDir()}
+	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.Dir}, args...)
+	operator.Addr = s.Address
+	s.Client = goredis.NewClient(&operator)
+	t.Cleanup(func() {
+		s.Kill()
+		s.Client.Close() //nolint:errcheck // nothing hangs on it
+	})
+	return s
+}
+
+// Restart runs a server that was killed, or does not run yet, empty, at the same address.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.process = exec.Command(Program(s.t), s.args...)
