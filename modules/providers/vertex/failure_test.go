@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
+	"github.com/caddy-llm/caddy-llm/modules/gateway"
 	"github.com/caddy-llm/caddy-llm/modules/providers/exchange"
 )
 
@@ -54,6 +55,15 @@ func TestRefusalsAreToldInTheGatewaysTerms(t *testing.T) {
 		a.Operation = dialect.Embeddings
 		if e := failing(t, g.provider(t, publisher, nil), a); e.Kind != dialect.InvalidRequest {
 			t.Errorf("an operation that %s has not here: %v", publisher, e)
+		}
+	}
+}
+
+func TestCallsOfOtherSurfacesThanChatPassVertexOver(t *testing.T) {
+	up := &gateway.Upstream{Name: "vertex", Provider: new(Provider)}
+	for _, c := range gateway.Capabilities() {
+		if want := c == gateway.CanChat || c == gateway.CanResponses; up.Can(c) != want { // responses are translated into chat
+			t.Errorf("%s are asked of Vertex AI: %t", c, !want)
 		}
 	}
 }

@@ -145,6 +145,9 @@ func (p *Provider) Dialect() dialect.Name {
 	return dialect.Gemini
 }
 
+// Can says that only chat is asked of Vertex AI, so that calls of other surfaces go on to the next target.
+func (*Provider) Can(c gateway.Capability) bool { return c == gateway.CanChat }
+
 // Serves says whether the provider takes a model: those of its list. Where it has none, what is named as the publisher's models are, so
 // that a provider of other models beside it is found by their names.
 func (p *Provider) Serves(model string) bool {
@@ -162,6 +165,7 @@ func (p *Provider) Serves(model string) bool {
 var (
 	_ gateway.Provider   = (*Provider)(nil)
 	_ gateway.ModelNamer = (*Provider)(nil)
+	_ gateway.Capable    = (*Provider)(nil)
 	_ caddy.Provisioner  = (*Provider)(nil)
 	_ caddy.Validator    = (*Provider)(nil)
 	_ caddy.CleanerUpper = (*Provider)(nil)
