@@ -13,15 +13,24 @@ import (
 func TestALiteLLMConfigurationIsTakenOver(t *testing.T) {
 	t.Parallel()
 	p := start(t, standard(t))
-	for _, name := range []string{"small", "wildcards", "production"} {
+	google := filepath.Join(p.Dir, "google.json")
+	if err := os.WriteFile(google, []byte(`{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"small", "wildcards", "production", "clouds"} {
 		made := name + ".Caddyfile"
 		if _, err := p.caddy("llm", "import-litellm", absolute(t, "../modules/litellm/testdata/"+name+".yaml"), "--output", made); err != nil {
 			t.Fatal(err)
 		}
 		env := p.env
-		for _, variable := range []string{"OPENAI_API_KEY", "OPENAI_2_API_KEY", "ANTHROPIC_API_KEY", "AZURE_API_KEY", "GROQ_API_KEY", "GEMINI_API_KEY", "GATEWAY_ADMIN_KEY"} {
+		for _, variable := range []string{"OPENAI_API_KEY", "OPENAI_2_API_KEY", "ANTHROPIC_API_KEY", "AZURE_API_KEY", "GROQ_API_KEY", "GEMINI_API_KEY", "GATEWAY_ADMIN_KEY",
+			"AZURE_AD_TOKEN", "AZURE_2_API_KEY", "BEDROCK_KEY_ID", "BEDROCK_SECRET_ACCESS_KEY", "BEDROCK_API_KEY", "GOOGLE_CLOUD_PROJECT"} {
 			p.env = append(p.env, variable+"=of-a-test")
 		}
+		for _, variable := range []string{"VERTEX_CREDENTIALS", "VERTEX_AI_CREDENTIALS_FILE", "VERTEX_AI_2_CREDENTIALS_FILE"} {
+			p.env = append(p.env, variable+"="+google)
+		}
+		p.env = append(p.env, "AZURE_API_BASE=https://example.openai.azure.com", "AWS_REGION=us-east-1", "AWS_CONFIG_FILE="+absolute(t, "../modules/litellm/testdata/aws.config"))
 		p.env = append(p.env, "VLLM_BASE_URL=http://vllm.example.com/v1", "REDIS_URL=redis://127.0.0.1:1", "LITELLM_DATABASE_URL=postgres://127.0.0.1:1/gateway")
 		_, err := p.caddy("validate", "--config", made, "--adapter", "caddyfile")
 		p.env = env

@@ -36,12 +36,15 @@ func (im *importer) caddyfile() ([]byte, error) {
 		}
 		b.WriteString("}\n")
 	}
+	b.WriteString("llm_proxy {\n")
 	if im.drop {
-		b.WriteString("llm_proxy {\non_unsupported drop\n}\n}\n")
-	} else {
-		b.WriteString("llm_proxy\n}\n")
+		b.WriteString("on_unsupported drop\n")
 	}
-	text := caddyfile.Format([]byte(b.String()))
+	if n := im.attemptsAfterTheFirst(); n > 0 {
+		fmt.Fprintf(&b, "lb_retries %d\n", n)
+	}
+	b.WriteString("}\n}\n")
+	text := caddyfile.Format([]byte(strings.ReplaceAll(b.String(), "llm_proxy {\n}", "llm_proxy")))
 	if _, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": "Caddyfile"}); err != nil {
 		return nil, fmt.Errorf("adapting what was made of it: %w", err)
 	}
@@ -54,8 +57,9 @@ func (p *provider) write(b *strings.Builder) {
 		fmt.Fprintf(b, " %s", p.module)
 	}
 	b.WriteString(" {\n")
+	b.WriteString(p.options)
 	if p.base != "" {
-		fmt.Fprintf(b, "base_url %s\n", token(p.base))
+		fmt.Fprintf(b, "%s %s\n", p.addressOption(), token(p.base))
 	}
 	if p.key != "" {
 		fmt.Fprintf(b, "api_key %s\n", p.key)
@@ -64,6 +68,14 @@ func (p *provider) write(b *strings.Builder) {
 		fmt.Fprintf(b, "first_token_timeout %s\n", p.firstToken)
 	}
 	b.WriteString("}\n")
+}
+
+// addressOption is what a provider's module calls its address.
+func (p *provider) addressOption() string {
+	if p.module == "azure" {
+		return "endpoint"
+	}
+	return "base_url"
 }
 
 func (m *model) write(b *strings.Builder) {

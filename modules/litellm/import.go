@@ -23,6 +23,7 @@ type importer struct {
 	timeout  time.Duration
 	told     bool // what a timeout is here
 	drop     bool
+	retries  int
 	cache    bool
 	ttl      time.Duration
 	inRedis  bool

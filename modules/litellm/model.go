@@ -15,6 +15,7 @@ import (
 // provider is one account that deployments of the config share.
 type provider struct {
 	name, module, base, key string
+	options                 string // more of them, as lines of a Caddyfile
 	firstToken              time.Duration
 }
 
@@ -80,6 +81,11 @@ func (im *importer) target(name member, params []member) (target, bool) {
 	custom, _ := find(params, "custom_llm_provider")
 	prefix, own := split(full.text(), custom.text())
 	v, ok := vendors[prefix]
+	if ok && v.place != nil {
+		var at place
+		at, ok = v.place(own)
+		own, p.options = at.model, at.options
+	}
 	if _, err := caddy.GetModule("llm_gateway.providers." + v.module); !ok || err != nil {
 		im.notes.add(cmp.Or(full.line, name.line), "%s: the model %q is left out: this gateway cannot ask its provider by itself; add a provider and a target for it", name.text(), full.text())
 		return t, false
@@ -88,17 +94,22 @@ func (im *importer) target(name member, params []member) (target, bool) {
 		return t, false
 	}
 	base, _ := find(params, "api_base")
-	if base.value == nil {
-		base, _ = find(params, "base_url")
+	for _, other := range []string{"base_url", runtimeEndpoint} {
+		if base.value == nil {
+			base, _ = find(params, other)
+		}
 	}
 	if p.base, ok = im.base(name, base, v); !ok {
 		return t, false
 	}
-	key, _ := find(params, "api_key")
-	p.module, p.key = v.module, im.credential(key, prefix, v)
-	for _, m := range params {
+	p.module = v.module
+	rest := im.cloud(name, prefix, &p, params)
+	if key, _ := find(params, "api_key"); key.text() != "" || !p.says("token") {
+		p.key = im.credential(key, prefix, v)
+	}
+	for _, m := range rest {
 		switch m.name {
-		case "model", "custom_llm_provider", "api_base", "base_url", "api_key":
+		case "model", "custom_llm_provider", "api_base", "base_url", runtimeEndpoint, "api_key":
 		case "weight":
 			t.weight = im.count(name, m)
 		case "rpm":
@@ -109,8 +120,6 @@ func (im *importer) target(name member, params []member) (target, bool) {
 			if d := im.seconds(m); d > 0 && (m.name == "stream_timeout" || p.firstToken == im.timeout) {
 				p.firstToken = d
 			}
-		case "api_version":
-			im.notes.add(m.line, "%s: api_version is left out: Azure's v1 API, which is asked here, has none", name.text())
 		default:
 			im.notes.add(m.line, "%s: %s has no counterpart and is left out; calls say it themselves", name.text(), m.name)
 		}
@@ -186,18 +195,30 @@ func (im *importer) credential(key member, prefix string, v vendor) string {
 		im.variable(v.key, "the credential of "+prefix)
 		return "{env." + v.key + "}"
 	}
-	variable, ok := im.literals[text]
-	if !ok {
-		stem := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(prefix))
-		variable = stem + "_API_KEY"
-		for n := 2; im.taken(variable) || im.reserved[variable]; n++ {
-			variable = stem + "_" + strconv.Itoa(n) + "_API_KEY"
-		}
-		im.literals[text] = variable
-	}
-	im.notes.add(key.line, "the credential stands in the file itself; it is not copied: set %s to it", variable)
+	variable := im.literal(key, prefix, "API_KEY")
 	im.variable(variable, "the credential of "+prefix)
 	return "{env." + variable + "}"
+}
+
+// literal is the variable that is to hold a secret which stands in the file.
+func (im *importer) literal(m member, prefix, what string) string {
+	variable, ok := im.literals[m.text()]
+	if !ok {
+		variable = im.fresh(prefix, what)
+		im.literals[m.text()] = variable
+	}
+	im.notes.add(m.line, "the credential stands in the file itself; it is not copied: set %s to it", variable)
+	return variable
+}
+
+// fresh is a variable that neither the file nor the Caddyfile has yet.
+func (im *importer) fresh(prefix, what string) string {
+	stem := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(prefix))
+	variable := stem + "_" + what
+	for n := 2; im.taken(variable) || im.reserved[variable]; n++ {
+		variable = stem + "_" + strconv.Itoa(n) + "_" + what
+	}
+	return variable
 }
 
 // provide gives the name of the provider for an account, which deployments share.

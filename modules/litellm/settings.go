@@ -37,7 +37,9 @@ func (im *importer) settings(section string, node *yaml.Node) {
 		case "router_settings.redis_host", "router_settings.redis_url":
 			im.redis(m.line)
 		case "router_settings.redis_port", "router_settings.redis_password", "general_settings.database_connection_pool_limit":
-		case "router_settings.num_retries", "litellm_settings.num_retries", "router_settings.retry_policy":
+		case "router_settings.num_retries", "litellm_settings.num_retries":
+			im.retry(where, m, section == "router_settings")
+		case "router_settings.retry_policy":
 			im.notes.add(m.line, "%s is left out: a call goes on to each other target and fallback of its model", where)
 		case "router_settings.routing_strategy":
 			if m.text() != "simple-shuffle" {
@@ -49,6 +51,33 @@ func (im *importer) settings(section string, node *yaml.Node) {
 			im.notes.add(m.line, "%s has no counterpart and is left out", where)
 		}
 	}
+}
+
+// retry reads how many attempts may follow the first one. The router's own word goes before the other.
+func (im *importer) retry(where string, m member, routers bool) {
+	n, err := strconv.Atoi(m.text())
+	switch {
+	case err != nil || n < 0 || n > 1000:
+		im.notes.add(m.line, "%s: %q is no number of attempts and left out", where, m.text())
+	case n == 0:
+		im.notes.add(m.line, "%s is left out: a call goes on to each other target and fallback of its model", where)
+	default:
+		if routers || im.retries == 0 {
+			im.retries = n
+		}
+		im.notes.add(m.line, "%s is lb_retries here, which counts attempts at fallbacks too; it is as many as a model has other targets and fallbacks at least", where)
+	}
+}
+
+// attemptsAfterTheFirst is at least as many as reach each target and fallback of a model; 0 where the configuration says nothing.
+func (im *importer) attemptsAfterTheFirst() int {
+	n := im.retries
+	for _, m := range im.models {
+		if n > 0 {
+			n = max(n, len(m.targets)+len(m.fallbacks)-1)
+		}
+	}
+	return n
 }
 
 // timeouts reads the default bound on a call, which deployments may override. It is the bound on a provider's first token here, so that

@@ -9,6 +9,10 @@ type vendor struct {
 	key    string // the usual variable of its credential; "" where there is none
 	suffix string // what LiteLLM adds to an api_base that this gateway is to be told
 	hosted bool   // it is where the config says
+
+	// Of clouds, what else says where models are and who asks, and how they name their models.
+	params map[string]param
+	place  func(own string) (place, bool)
 }
 
 // vendors are LiteLLM's providers by their prefix. Those that are not here are left to the operator.
@@ -16,7 +20,9 @@ var vendors = map[string]vendor{
 	"openai":        {module: "openai", key: "OPENAI_API_KEY"},
 	"anthropic":     {module: "anthropic", key: "ANTHROPIC_API_KEY"},
 	"gemini":        {module: "gemini", key: "GEMINI_API_KEY"},
-	"azure":         {module: "openai", key: "AZURE_API_KEY", suffix: "/openai/v1", hosted: true},
+	"azure":         {module: "azure", key: "AZURE_API_KEY", hosted: true, params: azureParams, place: azurePlace},
+	"bedrock":       {module: "bedrock", params: bedrockParams, place: bedrockPlace},
+	"vertex_ai":     {module: "vertex", params: vertexParams, place: vertexPlace},
 	"groq":          {module: "openai", base: "https://api.groq.com/openai/v1", key: "GROQ_API_KEY"},
 	"mistral":       {module: "openai", base: "https://api.mistral.ai/v1", key: "MISTRAL_API_KEY"},
 	"deepseek":      {module: "openai", base: "https://api.deepseek.com", key: "DEEPSEEK_API_KEY"},
