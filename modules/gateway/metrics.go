@@ -35,19 +35,20 @@ type metrics struct {
 	known knownSeries
 }
 
+// Each bucket is a series for each of a histogram's labels, so there are no more than a quantile needs, and always one where an alert begins.
 var (
 	// llmBuckets reach from a cached answer to a reasoning model's, in seconds.
-	llmBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}
+	llmBuckets = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 600}
 	// overheadBuckets are for the gateway's own share, in seconds.
-	overheadBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1}
-	// tokenBuckets are those that the OpenTelemetry GenAI conventions advise for gen_ai.client.token.usage.
-	tokenBuckets = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
-	// operationBuckets are those that the conventions advise for gen_ai.client.operation.duration, in seconds, and on to minutes.
-	operationBuckets = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}
-	// firstTokenBuckets are those that the conventions advise for gen_ai.server.time_to_first_token, in seconds, and on.
-	firstTokenBuckets = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160}
-	// perTokenBuckets are those that the conventions advise for gen_ai.server.time_per_output_token, in seconds.
-	perTokenBuckets = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5}
+	overheadBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .5}
+	// tokenBuckets are of those that the OpenTelemetry GenAI conventions advise for gen_ai.client.token.usage, as far as models can read.
+	tokenBuckets = []float64{16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576}
+	// operationBuckets are of those that the conventions advise for gen_ai.client.operation.duration, in seconds, and on to minutes.
+	operationBuckets = []float64{.04, .16, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68}
+	// firstTokenBuckets are of those that the conventions advise for gen_ai.server.time_to_first_token, in seconds, and on.
+	firstTokenBuckets = []float64{.01, .04, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 80}
+	// perTokenBuckets are of those that the conventions advise for gen_ai.server.time_per_output_token, in seconds.
+	perTokenBuckets = []float64{.01, .025, .05, .1, .2, .5, 1, 2.5}
 )
 
 var processMetrics = sync.OnceValue(func() *metrics {

@@ -14,10 +14,13 @@ var (
 )
 
 // prepare makes the counters of what the config names, at zero: a rate sees no increase in a series that begins with its first event,
-// so an alert would miss what happens once. Histograms begin with their first value.
+// so an alert would miss what happens once. Histograms begin with their first value. A surface that no provider has gets none.
 func (m *metrics) prepare(app *App) {
 	routes := app.namedRoutes()
 	for _, surface := range modelSurfaces() {
+		if !slices.ContainsFunc(app.Upstreams, func(up *Upstream) bool { return up.Can(surface.Needs) }) {
+			continue
+		}
 		for _, code := range earlyCodes {
 			m.requests.WithLabelValues(surface.Name, OtherLabel, code)
 		}
@@ -29,7 +32,11 @@ func (m *metrics) prepare(app *App) {
 				m.requests.WithLabelValues(surface.Name, route.Name, code)
 			}
 		}
-		for _, result := range []CacheResult{CacheHit, CacheMiss, CacheCollapsed, CacheBypass, CacheStale} {
+		results := []CacheResult{CacheHit, CacheMiss, CacheCollapsed, CacheBypass, CacheStale}
+		if surface.Passed {
+			results = []CacheResult{CacheBypass}
+		}
+		for _, result := range results {
 			m.cache.WithLabelValues(surface.Name, string(result))
 		}
 	}
