@@ -333,7 +333,7 @@ func TestSignsOfLifePassEverythingThatStandsBetween(t *testing.T) {
 			config := fmt.Sprintf("\t\tprovider slow %[1]s {\n\t\t\tbase_url %[2]s\n\t\t}\n\t\tprovider good %[1]s {\n\t\t\tbase_url %[3]s\n\t\t}\n\t\tmodel m {\n\t\t\ttarget slow/m\n\t\t\tfallback good/m\n\t\t}",
 				s.provider, slow.URL+s.base, good.URL+s.base)
 			p := start(t, site(config, "encode\nllm_keys\nllm_auth\nllm_rate_limit\nllm_cache\nllm_proxy {\n\tkeepalive_interval 100ms\n}"))
-			resp, err := p.send(t.Context(), "POST", s.at(s.path, "m"), p.Key, s.at(s.ask, "m"))
+			resp, err := p.send(t.Context(), "POST", s.at(s.path, "m"), p.Key, s.at(s.ask, "m")) //nolint:bodyclose // it is closed below
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -91,7 +91,7 @@ func (f *Fleet) launch(command Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a log: %w", err)
 	}
-	defer log.Close()
+	defer log.Close()                                                                         //nolint:errcheck // the process writes to its own
 	cmd := exec.Command("taskset", append([]string{"-c", command.Cores}, command.Args...)...) //nolint:noctx // Stop ends it gently
 	cmd.Dir, cmd.Stdout, cmd.Stderr = command.Dir, log, log
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + command.Dir, "XDG_DATA_HOME=" + command.Dir, "XDG_CONFIG_HOME=" + command.Dir}, command.Env...)

@@ -202,7 +202,7 @@ func (f *Fleet) Gateway(ctx context.Context, binary string, upstreamPort, redisP
 // GatewayWith is Gateway with a directory that may hold the keys of an earlier one, and with a store as the Caddyfile has it.
 func (f *Fleet) GatewayWith(ctx context.Context, dir, binary string, upstreamPort int, store string) (*Gateway, error) {
 	admin := make([]byte, 32)
-	rand.Read(admin) //nolint:errcheck // it cannot fail
+	rand.Read(admin)
 	adminKey := "sa_" + hex.EncodeToString(admin)
 	caddy, err := f.CaddyIn(ctx, dir, "the gateway", binary, gatewayCaddyfile, []string{"GATEWAY_ADMIN_KEY=" + adminKey},
 		"{{upstream}}", Local(upstreamPort), "{{store}}", store)

@@ -87,7 +87,7 @@ func create(path string, text []byte, mode os.FileMode) error {
 		return fmt.Errorf("writing: %w", err)
 	}
 	if _, err := file.Write(text); err != nil {
-		file.Close()
+		file.Close() //nolint:errcheck // there is a better error
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return file.Close()

@@ -37,7 +37,7 @@ func newTranslatedStream(s gateway.Stream, decoder dialect.StreamDecoder, encode
 func (s *translatedStream) open() error {
 	for len(s.pending) == 0 {
 		if s.over {
-			s.Close() //nolint:errcheck // there is a better error
+			s.Close()
 			if s.err == nil {
 				return dialect.BrokenOff()
 			}

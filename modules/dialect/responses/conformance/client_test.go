@@ -38,7 +38,7 @@ type itemMeaning struct {
 
 func meaningOf(t *testing.T, r *api.Response) meaning {
 	t.Helper()
-	got := meaning{id: r.ID, model: string(r.Model), status: string(r.Status), reason: r.IncompleteDetails.Reason, text: r.OutputText(),
+	got := meaning{id: r.ID, model: r.Model, status: string(r.Status), reason: r.IncompleteDetails.Reason, text: r.OutputText(),
 		input: r.Usage.InputTokens, cached: r.Usage.InputTokensDetails.CachedTokens, output: r.Usage.OutputTokens, thought: r.Usage.OutputTokensDetails.ReasoningTokens}
 	for _, output := range r.Output {
 		it := itemMeaning{kind: output.Type, id: output.ID, callID: output.CallID, name: output.Name, encrypted: output.EncryptedContent}
@@ -50,7 +50,7 @@ func meaningOf(t *testing.T, r *api.Response) meaning {
 					it.texts = append(it.texts, a.URL+" "+a.Title)
 				}
 			}
-			it.status = string(output.Status)
+			it.status = output.Status
 		case "reasoning":
 			for _, summary := range output.AsReasoning().Summary {
 				it.texts = append(it.texts, summary.Text)

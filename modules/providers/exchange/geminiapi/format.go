@@ -27,7 +27,7 @@ var Format = exchange.Format{
 // Ref is an attempt's address below that of the API: a model's resource, as in models/gemini-flash-latest, with the method. A
 // stream is asked for in server-sent events. The error is of an operation that the models do not have.
 func Ref(resource string, attempt *gateway.Attempt) (string, error) {
-	method := ""
+	var method string
 	switch attempt.Operation {
 	case dialect.Chat:
 		method = wire.MethodGenerate
