@@ -20,8 +20,8 @@ import (
 
 const adminKey = "sa_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// chain is a running gateway without its network: Caddy's own server, its routes and all of our handlers.
-func chain(b *testing.B) (server *caddyhttp.Server, key string) {
+// chain is a running gateway without its network: Caddy's own server, its routes and all of our handlers. providers are the config's.
+func chain(b *testing.B, providers string) (server *caddyhttp.Server, key string) {
 	b.Helper()
 	text := fmt.Sprintf(`{
 		admin off
@@ -32,7 +32,7 @@ func chain(b *testing.B) (server *caddyhttp.Server, key string) {
 		llm_gateway {
 			data_dir %s
 			admin_key %s
-			provider demo
+			%s
 		}
 	}
 	http://127.0.0.1:0 {
@@ -50,7 +50,7 @@ func chain(b *testing.B) (server *caddyhttp.Server, key string) {
 			llm_cache
 			llm_proxy
 		}
-	}`, b.TempDir(), adminKey)
+	}`, b.TempDir(), adminKey, providers)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {
 		b.Fatal(err)
@@ -92,17 +92,32 @@ func request(b *testing.B, path, key, body string) *http.Request {
 type writer struct {
 	header http.Header
 	status int
+	size   int
 }
 
 func (w *writer) Header() http.Header         { return w.header }
-func (w *writer) Write(p []byte) (int, error) { return len(p), nil }
+func (w *writer) Write(p []byte) (int, error) { w.size += len(p); return len(p), nil }
 func (w *writer) WriteHeader(status int)      { w.status = status }
 func (w *writer) Flush()                      {}
+
+// asking makes a call with a body again and again.
+func asking(b *testing.B, server *caddyhttp.Server, path, key string) func(body []byte) *writer {
+	body := bytes.NewReader(nil)
+	template := request(b, path, key, "")
+	return func(text []byte) *writer {
+		w := &writer{header: make(http.Header)}
+		r := *template
+		body.Reset(text)
+		r.Body, r.ContentLength = io.NopCloser(body), int64(len(text))
+		server.ServeHTTP(w, &r)
+		return w
+	}
+}
 
 // BenchmarkChain is a whole call, from Caddy's server to the answer's last byte, without the network: what a request costs
 // beyond net/http. The first work is Caddy's own, as a measure.
 func BenchmarkChain(b *testing.B) {
-	server, key := chain(b)
+	server, key := chain(b, "provider demo")
 	prose := strings.Repeat("Please tell me in a few sentences what the state of the project is. ", 14)
 	messages := `"messages":[{"role":"user","content":"` + prose + `"}]`
 	for _, work := range []struct{ name, path, body, cache string }{
@@ -115,16 +130,9 @@ func BenchmarkChain(b *testing.B) {
 		{"demo_translated", "/v1/messages", `{"model":"demo","max_tokens":100,` + messages + `}`, "BYPASS"},
 	} {
 		b.Run(work.name, func(b *testing.B) {
-			body := bytes.NewReader([]byte(work.body))
-			template := request(b, work.path, key, "")
-			ask := func() *writer {
-				w := &writer{header: make(http.Header)}
-				r := *template
-				body.Reset([]byte(work.body))
-				r.Body, r.ContentLength = io.NopCloser(body), int64(len(work.body))
-				server.ServeHTTP(w, &r)
-				return w
-			}
+			asked := asking(b, server, work.path, key)
+			body := []byte(work.body)
+			ask := func() *writer { return asked(body) }
 			ask() // so that there is something to find
 			if w := ask(); w.status != http.StatusOK || w.header.Get("X-Cache") != work.cache {
 				b.Fatalf("answered with %d, X-Cache %q", w.status, w.header.Get("X-Cache"))
