@@ -124,6 +124,9 @@ func (s *Scanner) HasData() bool { return s.dataLines > 0 }
 // standard has clients ignore it.
 func (s *Scanner) Complete() bool { return s.complete }
 
+// Ended tells whether the stream was read to its end, be there events left of it.
+func (s *Scanner) Ended() bool { return s.ended == io.EOF }
+
 // Err is why Next said no; nil at the stream's end.
 func (s *Scanner) Err() error { return s.err }
 

@@ -41,32 +41,33 @@ func (c *Client) request(ctx context.Context, ref string, body []byte, attempt *
 	base := c.next()
 	traceServer(ctx, base)
 	req := (&http.Request{
-		Method: http.MethodPost, URL: below(base, ref), Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: cmp.Or(attempt.Method, http.MethodPost), URL: below(base, ref), Host: base.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, 8),
 	}).WithContext(ctx)
 	for name, values := range attempt.Header {
 		req.Header[name] = values
 	}
-	if attempt.Method != "" {
-		req.Method = attempt.Method
-	}
+	fields := [...]string{cmp.Or(attempt.ContentType, "application/json"), attempt.RequestID, "text/event-stream"} // of all fields together
 	if req.Method == http.MethodPost {
 		p := &payload{body: body}
 		req.GetBody = p.open
 		req.Body, _ = p.open() // it has no error
 		req.ContentLength = int64(len(body))
-		req.Header["Content-Type"] = []string{cmp.Or(attempt.ContentType, "application/json")}
+		req.Header["Content-Type"] = fields[0:1:1]
 	}
-	req.Header["X-Request-Id"] = []string{attempt.RequestID}
+	req.Header["X-Request-Id"] = fields[1:2:2]
 	if attempt.Stream {
-		req.Header["Accept"] = []string{"text/event-stream"}
+		req.Header["Accept"] = fields[2:]
 	}
 	return c.roundTrip(req, attempt.Timeouts.Connect)
 }
 
+// userAgent is the value of that field, which nobody changes.
+var userAgent = []string{"caddy-llm"}
+
 // roundTrip adds the credential and sends. It follows no redirect, so only configured hosts are ever dialled.
 func (c *Client) roundTrip(req *http.Request, connect time.Duration) (*http.Response, error) {
-	req.Header["User-Agent"] = []string{"caddy-llm"}
+	req.Header["User-Agent"] = userAgent
 	if err := c.authorize(req); err != nil {
 		return nil, err
 	}

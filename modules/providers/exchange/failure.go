@@ -17,6 +17,8 @@ func transportError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle), errors.Is(cause, errTotal):
 		return &dialect.Error{Kind: dialect.Timeout, Message: "the provider " + cause.Error(), Retryable: errors.Is(cause, errFirstToken), Cause: cause}
+	case errors.Is(cause, context.DeadlineExceeded): // the client's
+		return cause
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &told): // who unwrapped the answer knows more

@@ -31,8 +31,7 @@ type Format struct {
 // Send makes one attempt: it sends a body and takes the answer in, or the first event or piece of it. ref is an escaped path below the API's
 // address, perhaps with a query.
 func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := c.watch(attempt.Timeouts, cancel)
+	ctx, w := c.watch(ctx, attempt)
 	reply, err := c.send(ctx, w, ref, body, attempt, format)
 	if err != nil {
 		w.end()

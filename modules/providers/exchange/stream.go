@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 	"github.com/caddy-llm/caddy-llm/modules/sse"
@@ -13,6 +15,12 @@ import (
 
 // MaxEvent bounds one event of a stream, in bytes.
 const MaxEvent = 4 << 20
+
+// What may follow the last event of a stream before its body ends.
+const (
+	lingerTimeout = time.Second
+	maxTail       = 16 << 10 // in bytes
+)
 
 // Reader judges the events of one stream, in the API's dialect.
 type Reader interface {
@@ -90,12 +98,19 @@ func (s *stream) Next() bool {
 	more := s.next()
 	s.watch.pause()
 	s.waiting = false
-	var e *dialect.Error
-	if s.begun && errors.As(s.err, &e) {
-		e.Retryable = false // the client has the beginning of the answer
+	if s.begun && s.err != nil {
+		s.settle()
 	}
 	s.begun = s.begun || more
 	return more
+}
+
+// settle says of a failure that no other attempt mends it: the client has the beginning of the answer.
+func (s *stream) settle() {
+	var e *dialect.Error
+	if errors.As(s.err, &e) {
+		e.Retryable = false
+	}
 }
 
 // OnWait has f called before each wait for more.
@@ -229,8 +244,20 @@ func (s *stream) Err() error {
 	return e
 }
 
-// Close ends the exchange at once.
+// Close ends the exchange: at once, unless the answer is complete. Then only the end of the body is still to come, and a connection
+// that was read to there serves the next call. That is waited for beside this one, which has no more to tell.
 func (s *stream) Close() error {
+	if s.last && !s.scanner.Ended() && s.watch.linger(lingerTimeout) {
+		go s.drain()
+		return nil
+	}
 	s.watch.end()
 	return s.resp.Body.Close()
+}
+
+// drain reads what follows a complete answer, within bounds.
+func (s *stream) drain() {
+	io.CopyN(io.Discard, s.resp.Body, maxTail) //nolint:errcheck // nobody is left to be told
+	s.resp.Body.Close()                        //nolint:errcheck
+	s.watch.end()
 }
