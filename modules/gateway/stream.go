@@ -56,10 +56,18 @@ func (c *Call) Begun() bool { return c.begun }
 // WriteEvent sends an event of a stream whose head is sent, as it is in wire form; or its data, where the client wants an array.
 func (c *Call) WriteEvent(w http.ResponseWriter, event, data []byte) error {
 	if c.Array != nil {
-		event = c.Array.Append(make([]byte, 0, len(data)+4), data)
+		event = c.AppendEvent(make([]byte, 0, len(data)+4), event, data)
 	}
 	_, err := w.Write(event)
 	return err
+}
+
+// AppendEvent appends an event as WriteEvent sends it.
+func (c *Call) AppendEvent(dst, event, data []byte) []byte {
+	if c.Array != nil {
+		return c.Array.Append(dst, data)
+	}
+	return append(dst, event...)
 }
 
 // EndStream sends what ends a stream behind its last event, which for server-sent events is nothing.

@@ -42,8 +42,14 @@ func (b *batches) Next() bool {
 // client notes how much it had at each flush.
 type client struct {
 	*httptest.ResponseRecorder
-	had []int // events, at each flush
-	err error // of flushing
+	writes []int // bytes of each
+	had    []int // events, at each flush
+	err    error // of flushing
+}
+
+func (c *client) Write(p []byte) (int, error) {
+	c.writes = append(c.writes, len(p))
+	return c.ResponseRecorder.Write(p)
 }
 
 func (c *client) FlushError() error {
@@ -84,10 +90,32 @@ func TestEventsThatCameTogetherLeaveTogether(t *testing.T) {
 				rt.Fatalf("before event %d the client has had %d events", n, c.had[i])
 			}
 		}
+		if len(c.writes) != len(s.sizes) {
+			rt.Fatalf("%d batches were written in %d parts", len(s.sizes), len(c.writes))
+		}
 		if got := strings.Count(c.Body.String(), "data: "); got != len(s.data) {
 			rt.Fatalf("the client got %d of %d events", got, len(s.data))
 		}
 	})
+}
+
+func TestABatchIsWrittenBeforeItGrowsTooLarge(t *testing.T) {
+	event := strings.Replace(first, "pong", strings.Repeat("pong", maxBatch/16), 1)
+	s := &batches{sizes: []int{40}}
+	for range 39 {
+		s.data = append(s.data, event)
+	}
+	s.data = append(s.data, "[DONE]")
+	c := &client{ResponseRecorder: httptest.NewRecorder()}
+	relayed(t, s, c)
+	for _, n := range c.writes {
+		if n > maxBatch+len(event)+len("data: \n\n") {
+			t.Errorf("%d bytes were written at once", n)
+		}
+	}
+	if got := strings.Count(c.Body.String(), event); got != 39 {
+		t.Errorf("the client got %d of 39 events", got)
+	}
 }
 
 func TestEventsOfAStreamThatDoesNotTellWhenItWaitsLeaveAlone(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +17,12 @@ import (
 
 // maxFold bounds what is put together of a stream that the cache may keep, in bytes.
 const maxFold = 8 << 20
+
+// maxBatch is how much of a stream is written at once, in bytes, and an event.
+const maxBatch = 16 << 10
+
+// buffers are for batches. A stream has one only while it does not wait.
+var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 2<<10)) }}
 
 // serveStream sends events on as they come. The head waits for the first event, so that a failure before it can still
 // be answered with its own status, unless the wait is so long that the client needs a sign of life.
@@ -75,88 +82,120 @@ func (p *Proxy) serveStream(w http.ResponseWriter, r *http.Request, call *gatewa
 	return nil
 }
 
-// relay sends one stream on.
+// relay sends one stream on. Events that came together leave together, in one write: what has left costs the client a wait no longer
+// than if each had left alone.
 type relay struct {
 	out    *keepAlive
 	call   *gateway.Call
 	stream gateway.Stream
+	client *http.ResponseController
 
-	pieces int64        // events so far that carry a piece of the answer
-	fold   dialect.Fold // what the cache may store; nil where nothing is to be kept
-	begun  bool         // the head is sent
-	sample []byte       // the first event's data, kept where a usage event may have to be made
+	batch  *bytes.Buffer // events that have not left yet; nil where there are none
+	held   bool          // something was written since the last flush
+	pieces int64         // events so far that carry a piece of the answer
+	fold   dialect.Fold  // what the cache may store; nil where nothing is to be kept
+	begun  bool          // the head is sent
+	sample []byte        // the first event's data, kept where a usage event may have to be made
 }
 
 // run writes events until the stream ends. An error of the stream is a *dialect.Error; one of the client's connection is not.
 func (l *relay) run() error {
+	l.client = http.NewResponseController(l.out.w)
 	if l.call.Record != nil {
 		l.fold = l.call.Codec().NewFold(maxFold)
 	}
-	client := http.NewResponseController(l.out.w)
 	var failed error // of the client's connection
-	send := func() error {
-		if !l.begun {
-			l.begin()
-		}
-		return l.write()
-	}
-	flush := func() {
-		if l.begun && failed == nil {
-			failed = l.out.write(client.Flush)
+	leave := func() {
+		if failed == nil {
+			failed = l.out.write(l.flush)
 		}
 	}
-	// Events that came together leave together: what has left costs the client a wait no longer than if each had left alone.
-	waits := gateway.OnWait(l.stream, flush)
+	waits := gateway.OnWait(l.stream, leave)
 	for failed == nil && l.stream.Next() && failed == nil {
-		if failed = l.out.write(send); !waits {
-			flush()
+		l.take()
+		switch {
+		case !waits:
+			leave()
+		case l.batch.Len() >= maxBatch:
+			failed = l.out.write(l.write)
 		}
+	}
+	if failed == nil {
+		failed = l.out.write(l.finish)
 	}
 	if failed != nil {
 		return errors.Join(context.Canceled, failed)
 	}
-	if err := l.stream.Err(); err != nil {
-		return err
-	}
-	if err := l.out.write(func() error { return l.call.EndStream(l.out.w) }); err != nil {
-		return errors.Join(context.Canceled, err)
-	}
-	return nil
+	return l.stream.Err()
 }
 
-// begin sends the head before the first event.
-func (l *relay) begin() {
-	l.begun = true
-	l.call.FirstToken = time.Since(l.call.Started)
-	l.call.BeginStream(l.out.w)
-	if l.call.IncludeUsage {
-		l.sample = bytes.Clone(l.stream.Data())
-	}
-}
-
-// write sends the current event, and before the last one what has to be there by then.
-func (l *relay) write() error {
-	if l.fold != nil && l.fold.Add(l.stream.Data()) != nil {
+// take adds the current event to the batch, and before the last one what has to be there by then.
+func (l *relay) take() {
+	data := l.stream.Data()
+	if l.fold != nil && l.fold.Add(data) != nil {
 		l.fold = nil
+	}
+	if l.call.IncludeUsage && l.sample == nil {
+		l.sample = bytes.Clone(data)
 	}
 	if !l.stream.Last() {
 		l.pieces++
-		return l.send(l.stream.Event(), l.stream.Data())
+		l.add(l.stream.Event(), data)
+		return
 	}
 	if l.call.IncludeUsage && l.stream.Usage() == (dialect.Usage{}) { // the provider was asked, and told none
-		if err := l.send(openai.AppendUsageEvent(nil, l.sample, l.usage()), nil); err != nil {
-			return err
-		}
+		l.add(openai.AppendUsageEvent(nil, l.sample, l.usage()), nil)
 	}
 	l.keep()
-	return l.send(l.stream.Event(), l.stream.Data())
+	l.add(l.stream.Event(), data)
 }
 
-func (l *relay) send(event, data []byte) error {
-	if l.call.Record != nil {
-		l.call.Record.Event(event)
+func (l *relay) add(event, data []byte) {
+	if l.batch == nil {
+		l.batch = buffers.Get().(*bytes.Buffer)
 	}
-	return l.call.WriteEvent(l.out.w, event, data)
+	if l.call.Record != nil {
+		l.out.write(func() error { l.call.Record.Event(event); return nil }) //nolint:errcheck // there is none
+	}
+	l.batch.Grow(len(event))
+	l.batch.Write(l.call.AppendEvent(l.batch.AvailableBuffer(), event, data))
+}
+
+// write sends the batch, the first one with the head.
+func (l *relay) write() error {
+	if l.batch == nil {
+		return nil
+	}
+	if !l.begun {
+		l.begun = true
+		l.call.FirstToken = time.Since(l.call.Started)
+		l.call.BeginStream(l.out.w)
+	}
+	l.held = true
+	_, err := l.out.w.Write(l.batch.Bytes())
+	if l.batch.Cap() <= 4*maxBatch {
+		l.batch.Reset()
+		buffers.Put(l.batch)
+	}
+	l.batch = nil
+	return err
+}
+
+// flush sends the batch to where the client has it.
+func (l *relay) flush() error {
+	if err := l.write(); err != nil || !l.held {
+		return err
+	}
+	l.held = false
+	return l.client.Flush()
+}
+
+// finish sends what is left.
+func (l *relay) finish() error {
+	if err := l.write(); err != nil || l.stream.Err() != nil {
+		return err
+	}
+	return l.call.EndStream(l.out.w)
 }
 
 // keep hands a complete answer to the cache before the last event leaves.

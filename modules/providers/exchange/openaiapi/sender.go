@@ -78,4 +78,9 @@ func parseError(status int, header func(string) string, body []byte) error {
 	return wire.ParseError(status, header, body)
 }
 
-func isError(body []byte) bool { return gjson.GetBytes(body, "error").IsObject() }
+// isError looks at all of a body only where it may be one: it judges each event of a stream.
+func isError(body []byte) bool {
+	return bytes.Contains(body, errorName) && gjson.GetBytes(body, "error").IsObject()
+}
+
+var errorName = []byte(`error"`)
