@@ -30,7 +30,7 @@ type flight struct {
 	mu              sync.Mutex
 	present         int // clients that wait
 	over            bool
-	changed         chan struct{} // closed whenever something below changes
+	changed         chan struct{} // closed when something below changes; nil where nobody waits for that
 	provider, model string
 	log             []byte // a stream's events so far
 	told            bool   // they are more than signs of life
@@ -38,6 +38,9 @@ type flight struct {
 	answer          *gateway.Answer
 	failure         *dialect.Error
 }
+
+// firstLog is how much of a stream a log has room for at first, in bytes. Most streams have more.
+const firstLog = 4 << 10
 
 var errEverybodyLeft = errors.New("everybody who waited has left")
 
@@ -48,7 +51,7 @@ func (fs *flights) join(ctx context.Context, key gateway.AnswerKey, call *gatewa
 	if f, ok := fs.byKey[key]; ok && f.board() {
 		return f, false
 	}
-	f = &flight{stream: call.Stream, includeUsage: call.IncludeUsage, present: 1, changed: make(chan struct{}), trace: trace.SpanContextFromContext(ctx)}
+	f = &flight{stream: call.Stream, includeUsage: call.IncludeUsage, present: 1, trace: trace.SpanContextFromContext(ctx)}
 	if fs.byKey == nil {
 		fs.byKey = make(map[gateway.AnswerKey]*flight)
 	}
@@ -102,16 +105,18 @@ func (f *flight) change(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
-	close(f.changed)
-	f.changed = make(chan struct{})
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
 }
 
 // lead makes the call upstream, for itself and for whoever joins.
 func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, call *gateway.Call, key gateway.AnswerKey, f *flight, asked control, release func()) error {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	f.cancel = cancel
-	own := sync.OnceFunc(f.leave)
-	stop := context.AfterFunc(r.Context(), own)
+	leader := &leaderWriter{ResponseWriter: w, flight: f}
+	stop := context.AfterFunc(r.Context(), leader.leave)
 
 	call.Cache = gateway.CacheMiss
 	setHeaders(w.Header(), "MISS", "llm_cache; fwd=uri-miss")
@@ -123,11 +128,14 @@ func (c *Cache) lead(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 		c.flights.end(key, f, nil, shared(call.Err))
 		cancel(nil)
 	}()
-	return next.ServeHTTP(&leaderWriter{ResponseWriter: w, flight: f, leave: own}, r.WithContext(ctx))
+	return next.ServeHTTP(leader, r.WithContext(ctx))
 }
 
 // shared is the part of a leader's failure that those who joined get too. That its client left is its own affair.
 func shared(err error) *dialect.Error {
+	if err == nil {
+		return nil
+	}
 	var e *dialect.Error
 	errors.As(err, &e)
 	return e
@@ -137,9 +145,13 @@ func shared(err error) *dialect.Error {
 type leaderWriter struct {
 	http.ResponseWriter
 	flight *flight
-	leave  func()
+	left   sync.Once
 	gone   bool
+	client *http.ResponseController // nil before the first flush
 }
+
+// leave takes the leader off its flight, once.
+func (w *leaderWriter) leave() { w.left.Do(w.flight.leave) }
 
 // Write never fails while somebody waits for the rest.
 func (w *leaderWriter) Write(p []byte) (int, error) {
@@ -162,7 +174,10 @@ func (w *leaderWriter) FlushError() error {
 	if w.gone {
 		return nil
 	}
-	if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if w.client == nil {
+		w.client = http.NewResponseController(w.ResponseWriter)
+	}
+	if err := w.client.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		w.gone = true
 		w.leave()
 		if !w.flight.wanted() {
@@ -209,6 +224,9 @@ func (f *flight) add(event []byte, limit int64) {
 	if f.closed || int64(len(f.log)+len(event)) > limit {
 		f.closed, f.log = true, nil
 		return
+	}
+	if f.log == nil {
+		f.log = make([]byte, 0, min(firstLog, limit))
 	}
 	f.log = append(f.log, event...)
 }

@@ -19,6 +19,9 @@ func (c *Cache) follow(w http.ResponseWriter, r *http.Request, call *gateway.Cal
 	flush := http.NewResponseController(w)
 	for {
 		f.mu.Lock()
+		if f.changed == nil {
+			f.changed = make(chan struct{})
+		}
 		changed, log, closed := f.changed, f.log, f.closed
 		answer, failure, over := f.answer, f.failure, f.over
 		provider, model, events := f.provider, f.model, f.told
