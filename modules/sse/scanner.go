@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"sync"
 )
 
 // DefaultMaxEvent is a sensible bound for events of LLM providers, whose largest hold an image: 1 MiB.
 const DefaultMaxEvent = 1 << 20
 
-// A stream that comes an event at a time, as a model writes it, needs little room, and there may be thousands of them. One that comes faster
-// fills it, and is read in larger parts from then on.
+// A stream that comes an event at a time, as a model writes it, needs little room, and there may be thousands of them. It keeps a small
+// buffer. One that comes faster is read in larger parts, into a buffer that others have when it is over.
 const (
 	slowBuffer = 1 << 10
 	fastBuffer = 4 << 10
@@ -35,12 +36,14 @@ type Scanner struct {
 	wait  func() // called before each read
 	ended error  // what ended reading, io.EOF included; the bytes before it still count
 	err   error
+	room  *[fastBuffer]byte // the buffer, where it is one of rooms
 
 	// buf[start:pos] is what was parsed of the current event, buf[pos:scanned] what is known to hold no line
 	// ending, buf[scanned:end] not looked at yet.
 	buf                      []byte
 	start, pos, scanned, end int
-	full                     bool // the last read has filled it
+	gave                     int  // what the last read gave, in bytes
+	filled                   bool // it has filled the buffer
 	begun                    bool // the stream's first line was seen
 	skipLF                   bool // the last line ended in CR: an LF that follows belongs to it
 
@@ -57,8 +60,22 @@ type span struct{ from, to int }
 // NewScanner makes a scanner for a stream whose events have no more than maxEvent bytes each. It holds a
 // buffer that grows with the events, up to that size, and as much again for data of many lines.
 func NewScanner(r io.Reader, maxEvent int) *Scanner {
-	return &Scanner{r: r, max: maxEvent, buf: make([]byte, min(slowBuffer, maxEvent))}
+	s := &Scanner{r: r, max: maxEvent}
+	s.resize(fastBuffer)
+	return s
 }
+
+// Release gives the scanner's memory to others. It has no events from then on, and what it gave must not be looked at any more.
+func (s *Scanner) Release() {
+	if s.room != nil {
+		rooms.Put(s.room)
+	}
+	*s = Scanner{err: errReleased}
+}
+
+var rooms = sync.Pool{New: func() any { return new([fastBuffer]byte) }}
+
+var errReleased = errors.New("reading events: the scanner was released")
 
 // OnRead has f called before each read, which is when no whole event is left.
 func (s *Scanner) OnRead(f func()) { s.wait = f }
@@ -217,11 +234,20 @@ func (s *Scanner) field(line span) {
 	}
 }
 
-// grow makes the buffer larger.
-func (s *Scanner) grow(size int) {
-	larger := make([]byte, min(size, s.max))
-	copy(larger, s.buf[:s.end])
-	s.buf = larger
+// resize has what is held in a buffer of another size.
+func (s *Scanner) resize(size int) {
+	former, held := s.room, s.buf[:s.end]
+	s.room = nil
+	if size == fastBuffer {
+		s.room = rooms.Get().(*[fastBuffer]byte)
+		s.buf = s.room[:min(size, s.max)]
+	} else {
+		s.buf = make([]byte, min(size, s.max))
+	}
+	copy(s.buf, held)
+	if former != nil {
+		rooms.Put(former)
+	}
 }
 
 // fill reads once more, and makes room for that.
@@ -233,14 +259,17 @@ func (s *Scanner) fill() {
 		s.end -= s.start
 		s.start = 0
 	}
-	if s.end == len(s.buf) {
+	switch slow := !s.filled && s.gave < slowBuffer; {
+	case s.end == len(s.buf):
 		if s.end >= s.max {
 			s.err = ErrTooLong
 			return
 		}
-		s.grow(2 * len(s.buf))
-	} else if s.full && len(s.buf) < fastBuffer {
-		s.grow(fastBuffer)
+		s.resize(max(2*len(s.buf), fastBuffer))
+	case slow && s.gave > 0 && s.room != nil && s.end < slowBuffer/2:
+		s.resize(slowBuffer)
+	case !slow && len(s.buf) < fastBuffer:
+		s.resize(fastBuffer)
 	}
 	if s.wait != nil {
 		s.wait()
@@ -248,7 +277,7 @@ func (s *Scanner) fill() {
 	for range maxEmptyReads {
 		n, err := s.r.Read(s.buf[s.end:])
 		s.end += n
-		s.full = s.end == len(s.buf)
+		s.gave, s.filled = n, s.end == len(s.buf)
 		switch {
 		case err == io.EOF:
 			s.ended = io.EOF

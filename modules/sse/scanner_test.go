@@ -310,6 +310,29 @@ func TestScannerTellsOfEachReadWhenNoWholeEventIsLeft(t *testing.T) {
 	})
 }
 
+func TestAScannerThatWasReleasedHasNoEvents(t *testing.T) {
+	s := NewScanner(strings.NewReader("data: one\n\ndata: two\n\n"), DefaultMaxEvent)
+	if !s.Next() {
+		t.Fatal(s.Err())
+	}
+	s.Release()
+	s.Release() // which must not give the same memory away twice
+	if s.Next() || s.Err() == nil || len(s.Event())+len(s.Data())+len(s.Type()) > 0 {
+		t.Errorf("there is an event: %q, %v", s.Event(), s.Err())
+	}
+}
+
+func TestScannersDoNotShareTheirMemory(t *testing.T) {
+	released := NewScanner(strings.NewReader("data: former\n\n"), DefaultMaxEvent)
+	released.Next()
+	released.Release()
+	released.Release()
+	a, b := NewScanner(strings.NewReader("data: one\n\n"), DefaultMaxEvent), NewScanner(strings.NewReader("data: two\n\n"), DefaultMaxEvent)
+	if !a.Next() || !b.Next() || string(a.Data()) != "one" || string(b.Data()) != "two" {
+		t.Errorf("the scanners have %q and %q", a.Data(), b.Data())
+	}
+}
+
 // trickle gives an event with each read, however much room there is.
 type trickle string
 

@@ -245,9 +245,13 @@ func (s *stream) Err() error {
 }
 
 // Close ends the exchange: at once, unless the answer is complete. Then only the end of the body is still to come, and a connection
-// that was read to there serves the next call. That is waited for beside this one, which has no more to tell.
+// that was read to there serves the next call. That is waited for beside this one, which has no more to tell. What the events gave is
+// void then.
 func (s *stream) Close() error {
-	if s.last && !s.scanner.Ended() && s.watch.linger(lingerTimeout) {
+	ended := s.scanner.Ended()
+	s.scanner.Release()
+	s.event, s.data = nil, nil
+	if s.last && !ended && s.watch.linger(lingerTimeout) {
 		go s.drain()
 		return nil
 	}
