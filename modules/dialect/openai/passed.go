@@ -65,13 +65,19 @@ func MediaUsageOf(answer []byte) (dialect.Usage, bool) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return dialect.Usage{}, false
 	}
-	u := gjson.ParseBytes(raw)
-	input, hasInput, ok := count(u, "input_tokens")
-	output, hasOutput, ok2 := count(u, "output_tokens")
-	if !ok || !ok2 || !hasInput && !hasOutput {
+	var input, output tokens
+	for name, value := range dialect.Members(raw) {
+		switch string(name) {
+		case "input_tokens":
+			input.read(value)
+		case "output_tokens":
+			output.read(value)
+		}
+	}
+	if input.absurd || output.absurd || !input.told && !output.told {
 		return dialect.Usage{}, false
 	}
-	return dialect.Usage{Input: input, Output: output}, true
+	return dialect.Usage{Input: input.n, Output: output.n}, true
 }
 
 // MediaTokens guesses how many tokens an answer of some length is for which the provider counts none: text by OpenAI's rule of thumb,

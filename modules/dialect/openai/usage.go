@@ -3,8 +3,6 @@ package openai
 import (
 	"bytes"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/caddy-llm/caddy-llm/modules/dialect"
 )
 
@@ -23,44 +21,67 @@ func UsageOf(answer []byte) (dialect.Usage, bool) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return dialect.Usage{}, false
 	}
-	u := gjson.ParseBytes(raw)
-	prompt, hasPrompt, ok := count(u, "prompt_tokens")
-	completion, hasCompletion, ok2 := count(u, "completion_tokens")
-	if !ok || !ok2 || !hasPrompt && !hasCompletion {
+	var prompt, completion, total, cached, hit, written, reasoning tokens
+	for name, value := range dialect.Members(raw) {
+		switch string(name) {
+		case "prompt_tokens":
+			prompt.read(value)
+		case "completion_tokens":
+			completion.read(value)
+		case "total_tokens":
+			total.read(value)
+		case "prompt_cache_hit_tokens":
+			hit.read(value)
+		case "prompt_tokens_details":
+			for name, value := range dialect.Members(value) {
+				switch string(name) {
+				case "cached_tokens":
+					cached.read(value)
+				case "cache_write_tokens":
+					written.read(value)
+				}
+			}
+		case "completion_tokens_details":
+			for name, value := range dialect.Members(value) {
+				if string(name) == "reasoning_tokens" {
+					reasoning.read(value)
+				}
+			}
+		}
+	}
+	if prompt.absurd || completion.absurd || !prompt.told && !completion.told {
 		return dialect.Usage{}, false
 	}
-	cached, hasCached, ok := count(u, "prompt_tokens_details.cached_tokens")
-	if !hasCached || !ok {
-		cached, _, _ = count(u, "prompt_cache_hit_tokens")
+	if !cached.told || cached.absurd {
+		cached = hit
 	}
-	written, _, _ := count(u, "prompt_tokens_details.cache_write_tokens")
-	reasoning, _, _ := count(u, "completion_tokens_details.reasoning_tokens")
-	if total, has, ok := count(u, "total_tokens"); has && ok && total == prompt+completion+reasoning {
-		completion += reasoning
+	if total.told && !total.absurd && total.n == prompt.n+completion.n+reasoning.n {
+		completion.n += reasoning.n
 	}
-	cached = min(cached, prompt)
-	written = min(written, prompt-cached)
-	reasoning = min(reasoning, completion)
-	return dialect.Usage{
-		Input:      prompt - cached - written,
-		CacheRead:  cached,
-		CacheWrite: written,
-		Output:     completion - reasoning,
-		Reasoning:  reasoning,
-	}, true
+	u := dialect.Usage{CacheRead: min(cached.n, prompt.n), Reasoning: min(reasoning.n, completion.n)}
+	u.CacheWrite = min(written.n, prompt.n-u.CacheRead)
+	u.Input = prompt.n - u.CacheRead - u.CacheWrite
+	u.Output = completion.n - u.Reasoning
+	return u, true
 }
 
-// count reads a count of tokens. has is false where there is none, ok where there is one that cannot be true,
-// and the count is zero then.
-func count(usage gjson.Result, path string) (n int64, has, ok bool) {
-	r := usage.Get(path)
-	switch {
-	case !r.Exists() || r.Type == gjson.Null:
-		return 0, false, true
-	case r.Type != gjson.Number || !(r.Num >= 0 && r.Num <= maxUsage):
-		return 0, true, false
+// tokens is a count of tokens.
+type tokens struct {
+	n      int64 // zero where there is none that can be true
+	told   bool
+	absurd bool
+}
+
+// read takes a count as JSON has it. The first one of a name holds.
+func (t *tokens) read(value dialect.Raw) {
+	if t.told || value.Null() {
+		return
 	}
-	return int64(r.Num), true, true
+	t.told = true
+	n, ok := value.Number()
+	if t.absurd = !ok || !(n >= 0 && n <= maxUsage); !t.absurd {
+		t.n = int64(n)
+	}
 }
 
 // usage finds the top-level member usage, as it is written.
@@ -78,8 +99,8 @@ func usage(answer []byte) []byte {
 
 // StripUsage takes the usage out of a chunk, for a client who did not ask for it. The chunk that is there for
 // the usage alone, with no choices, is to be dropped as a whole. All other bytes stay as they are, and a chunk
-// without usage is returned itself.
-func StripUsage(data []byte) (out []byte, drop bool) {
+// without usage is returned itself; one that is changed is written to buf.
+func StripUsage(buf, data []byte) (out []byte, drop bool) {
 	if !bytes.Contains(data, usageName) {
 		return data, false
 	}
@@ -102,7 +123,7 @@ func StripUsage(data []byte) (out []byte, drop bool) {
 	case counted && !chosen:
 		return nil, true
 	}
-	return dialect.Delete(data, "usage"), false
+	return dialect.Splice(buf[:0], data, dialect.Edit{Name: "usage"}), false
 }
 
 // UsageEdit is the edit that asks for the usage of a stream and leaves the request's other stream options.

@@ -63,7 +63,7 @@ func TestStripUsageTakesOutNothingElse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if out, drop := StripUsage([]byte(tt.data)); string(out) != tt.want || drop != tt.drop {
+			if out, drop := StripUsage(nil, []byte(tt.data)); string(out) != tt.want || drop != tt.drop {
 				t.Errorf("StripUsage = %s, %v, want %s, %v", out, drop, tt.want, tt.drop)
 			}
 		})
@@ -72,7 +72,23 @@ func TestStripUsageTakesOutNothingElse(t *testing.T) {
 
 func TestStripUsageOfAChunkWithoutItDoesNotAllocate(t *testing.T) {
 	data := []byte(`{"id":"c","choices":[{"index":0,"delta":{"content":"\"usage\" is a word"}}]}`)
-	if n := testing.AllocsPerRun(100, func() { StripUsage(data) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { StripUsage(nil, data) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Some servers tell in each chunk that they have not counted yet.
+func TestStrippingUsageOfAStreamAllocatesOnce(t *testing.T) {
+	data := []byte(`{"id":"c","choices":[{"index":0,"delta":{"content":"a word"}}],"usage":null}`)
+	buf := make([]byte, 0, len(data))
+	if n := testing.AllocsPerRun(100, func() { buf, _ = StripUsage(buf, data) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestUsageOfAnAnswerDoesNotAllocate(t *testing.T) {
+	answer := []byte(`{"id":"c","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":60}}}`)
+	if n := testing.AllocsPerRun(100, func() { UsageOf(answer) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -115,7 +131,7 @@ func FuzzUsageSurvivesAnything(f *testing.F) {
 			t.Fatalf("UsageOf(%q) = %+v", data, u)
 		}
 		before := bytes.Clone(data)
-		out, drop := StripUsage(data)
+		out, drop := StripUsage(nil, data)
 		WithUsage(nil, data)
 		if !bytes.Equal(before, data) {
 			t.Fatal("the data was changed")

@@ -18,6 +18,7 @@ type reader struct {
 	strip  bool // usage was asked for by the gateway, not by the client
 	usage  dialect.Usage
 
+	stripped []byte // an event without its usage
 	filtered []byte // what the filter of the prompt said, in an event that was held back
 	buf      []byte
 }
@@ -38,11 +39,12 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 	}
 	v := exchange.Verdict{Pass: true}
 	if r.strip {
-		stripped, drop := wire.StripUsage(data)
+		stripped, drop := wire.StripUsage(r.stripped, data)
 		if drop {
 			return exchange.Verdict{}
 		}
 		if len(stripped) != len(data) {
+			r.stripped = stripped
 			v.Data, data = stripped, stripped
 		}
 	}
