@@ -40,12 +40,11 @@ func (c *Call) BeginStream(w http.ResponseWriter) {
 // BeginUnanswered sends the head of a stream of which nobody knows yet who answers it. What fails from then on is told in the stream.
 func (c *Call) BeginUnanswered(w http.ResponseWriter) {
 	h := w.Header()
-	h["Content-Type"] = []string{"text/event-stream"}
+	values := []string{"text/event-stream", "no-cache", "no"} // the answer's own, as with serve
 	if c.Array != nil {
-		h["Content-Type"] = []string{jsonType}
+		values[0] = jsonType
 	}
-	h["Cache-Control"] = []string{"no-cache"}
-	h["X-Accel-Buffering"] = []string{"no"}
+	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = values[:1:1], values[1:2:2], values[2:]
 	c.Status, c.begun = http.StatusOK, true
 	w.WriteHeader(http.StatusOK)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tidwall/gjson"
@@ -28,7 +29,7 @@ type Sender struct {
 // Send makes one attempt at what is at ref. The body differs from the client's in the model, in the edits, and, for a stream, in
 // asking for its usage.
 func (s *Sender) Send(ctx context.Context, ref string, attempt *gateway.Attempt, edits ...dialect.Edit) (*gateway.Reply, error) {
-	edits = append(edits, dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
+	edits = append(slices.Grow(edits, 2), dialect.Edit{Name: "model", Value: dialect.String(nil, attempt.Model)})
 	ask := attempt.Stream && !attempt.WantUsage && !s.plain.Load()
 	reply, err := s.send(ctx, ref, attempt, edits, ask)
 	if errors.Is(err, errUsageRefused) {
