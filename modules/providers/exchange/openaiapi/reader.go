@@ -52,7 +52,7 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 	case r.filtered != nil:
 		r.buf = dialect.Splice(r.buf[:0], data, dialect.Edit{Name: promptFilter, Value: r.filtered})
 		v.Data, r.filtered = r.buf, nil
-	case bytes.Contains(data, quotedPromptFilter):
+	case bytes.Contains(data, promptFilterName):
 		if r.filtered = onlyFiltered(data); r.filtered != nil {
 			return exchange.Verdict{}
 		}
@@ -63,7 +63,7 @@ func (r *reader) Read(data []byte) exchange.Verdict {
 // promptFilter is the member in which Azure tells what its filter finds in a prompt.
 const promptFilter = "prompt_filter_results"
 
-var quotedPromptFilter = []byte(`"` + promptFilter + `"`)
+var promptFilterName = []byte(promptFilter + `"`)
 
 // onlyFiltered returns what the filter of the prompt says in an event that says nothing else. Azure begins its streams with one. It is
 // no beginning of an answer, and OpenAI's clients take it for granted that an event has a choice; so it joins the next event.

@@ -84,4 +84,4 @@ func isError(body []byte) bool {
 	return bytes.Contains(body, errorName) && gjson.GetBytes(body, "error").IsObject()
 }
 
-var errorName = []byte(`error"`)
+var errorName = []byte(`"error"`)
