@@ -240,7 +240,8 @@ func (s *Scanner) resize(size int) {
 	s.room = nil
 	if size == fastBuffer {
 		s.room = rooms.Get().(*[fastBuffer]byte)
-		s.buf = s.room[:min(size, s.max)]
+		n := min(size, s.max)
+		s.buf = s.room[:n:n]
 	} else {
 		s.buf = make([]byte, min(size, s.max))
 	}
