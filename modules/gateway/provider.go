@@ -51,7 +51,8 @@ type Attempt struct {
 	Dialect dialect.Name
 	// Model is the provider's own name for the model; "" where the provider is to choose, or has none to choose.
 	Model string
-	// Body is the client's, in the attempt's dialect, not to be changed. The provider splices the model in.
+	// Body is the client's, in the attempt's dialect, not to be changed. The provider splices the model in. It is the provider's to read
+	// until Send returns: a stream that wants it for longer copies it.
 	Body []byte
 	// Lasting says that nobody writes to the body again, even when the call is over, as happens to a pooled one.
 	Lasting bool
