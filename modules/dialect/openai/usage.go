@@ -9,7 +9,7 @@ import (
 // maxUsage is the largest count of tokens that one answer can have used. More is nonsense.
 const maxUsage = 1 << 30
 
-// usageName is in each text that has such a member. It does not begin with a quote, since what begins as texts often do is found slowly.
+// usageName is in each text that has such a member. It does not begin with a quote, since JSON is full of them and a search stops at each.
 var usageName = []byte(`usage"`)
 
 // UsageOf reads the usage of a whole answer or of a chunk; false where it has none, or none that can be true.
