@@ -23,7 +23,8 @@ func figures(s *report.Series, r resources) []report.Figure {
 	return []report.Figure{
 		cost("1", "cached answer in memory, beside stock respond: CPU", hit, respond, 1.0),
 		cost("2", "cached answer, limits and cache in Redis, beside stock respond: CPU", hitRedis, respond, 1.5),
-		report.NewFigure("2", "cached answer, limits and cache in Redis: round trips", s.Values(hitRedis, report.Busy, report.RoundTrips), 1, "round trips"),
+		report.NewFigure("2", "cached answer, limits and cache in Redis: round trips of a call that comes alone", s.Values(hitRedis, report.Alone, report.RoundTrips), 1, "round trips"),
+		report.NewFigure("2", "the same of calls that come together", s.Values(hitRedis, report.Busy, report.RoundTrips), 1, "round trips"),
 		report.NewFigure("2", "cached answer, limits and cache in Redis: Redis's own CPU", s.Values(hitRedis, report.Busy, report.RedisCPU), 60, "µs"),
 		cost("3", "proxied call beside stock reverse_proxy: CPU", proxied, plain, 0.9),
 		cost("3", "proxied call that is kept in the cache, beside stock reverse_proxy: CPU", missed, plain, 0.9),

@@ -142,7 +142,7 @@ func spoils(one *report.Series, works []*work, others float64) string {
 		return fmt.Sprintf("others used %.2f cores meanwhile", others)
 	}
 	for _, w := range works {
-		if w.redis != nil && one.Summary(w.name, report.Busy, report.RoundTrips).Median < 0.95 {
+		if w.redis != nil && one.Summary(w.name, report.Busy, report.Decisions).Median < 0.95 {
 			return fmt.Sprintf("%s: Redis was not asked for each", w.name)
 		}
 	}

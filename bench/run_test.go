@@ -11,8 +11,8 @@ import (
 func TestRoundIsSpoiltByOthersAndByARedisThatWasNotAsked(t *testing.T) {
 	works := []*work{{name: hit}, {name: hitRedis, redis: new(fleet.Process)}}
 	for _, c := range []struct {
-		trips, others float64
-		want          string
+		decisions, others float64
+		want              string
 	}{
 		{1, 0.01, ""},
 		{1.02, tolerated, ""},
@@ -21,7 +21,7 @@ func TestRoundIsSpoiltByOthersAndByARedisThatWasNotAsked(t *testing.T) {
 	} {
 		one := new(report.Series)
 		one.Add(hit, report.Busy, report.Sample{})
-		one.Add(hitRedis, report.Busy, report.Sample{RoundTrips: c.trips})
+		one.Add(hitRedis, report.Busy, report.Sample{Decisions: c.decisions})
 		if got := spoils(one, works, c.others); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%+v: %q", c, got)
 		}

@@ -77,6 +77,7 @@ type usage struct {
 	cpu, redisCPU time.Duration
 	allocations   int64
 	roundTrips    int64
+	decisions     int64
 }
 
 func (b *bench) run(ctx context.Context, w *work, way report.Way) (report.Sample, error) {
@@ -113,6 +114,7 @@ func (b *bench) run(ctx context.Context, w *work, way report.Way) (report.Sample
 		Allocations: float64(ended.allocations-began.allocations) / n,
 		RedisCPU:    micros(ended.redisCPU-began.redisCPU) / n,
 		RoundTrips:  float64(ended.roundTrips-began.roundTrips) / n,
+		Decisions:   float64(ended.decisions-began.decisions) / n,
 	}, nil
 }
 
@@ -126,6 +128,9 @@ func (w *work) usage(ctx context.Context, way report.Way) (now usage, err error)
 			return usage{}, err
 		}
 		if now.roundTrips, err = fleet.RedisReads(ctx, w.redis); err != nil {
+			return usage{}, err
+		}
+		if now.decisions, err = fleet.RedisScripts(ctx, w.redis); err != nil {
 			return usage{}, err
 		}
 	}

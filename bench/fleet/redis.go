@@ -22,6 +22,20 @@ func RedisReads(ctx context.Context, redis *Process) (int64, error) {
 	return strconv.ParseInt(value, 10, 64)
 }
 
+// RedisScripts is how many scripts a Redis has run: one for each decision on a tenant's limits.
+func RedisScripts(ctx context.Context, redis *Process) (int64, error) {
+	text, err := redisInfo(ctx, redis, "commandstats")
+	if err != nil {
+		return 0, err
+	}
+	value, ok := infoField(text, "cmdstat_evalsha")
+	if !ok {
+		return 0, nil // none yet
+	}
+	calls, _, _ := strings.Cut(strings.TrimPrefix(value, "calls="), ",")
+	return strconv.ParseInt(calls, 10, 64)
+}
+
 // RedisVersion is what a Redis says that it is.
 func RedisVersion(ctx context.Context, redis *Process) (string, error) {
 	text, err := redisInfo(ctx, redis, "server")

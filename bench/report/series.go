@@ -22,7 +22,8 @@ type Sample struct {
 	P50, P99    float64
 	Allocations float64 // of the server, for each request
 	RedisCPU    float64 // for each request
-	RoundTrips  float64 // to Redis, for each request
+	RoundTrips  float64 // to Redis, for each request; calls may share one
+	Decisions   float64 // of Redis on limits, for each request
 }
 
 // Pick takes one value out of a sample.
@@ -37,6 +38,7 @@ var (
 	Allocations Pick = func(s Sample) float64 { return s.Allocations }
 	RedisCPU    Pick = func(s Sample) float64 { return s.RedisCPU }
 	RoundTrips  Pick = func(s Sample) float64 { return s.RoundTrips }
+	Decisions   Pick = func(s Sample) float64 { return s.Decisions }
 )
 
 type key struct {
