@@ -1,8 +1,8 @@
 // Package headroom spares a small heap most of its garbage collections.
 //
 // Go collects when the heap has doubled. A gateway holds little and allocates much, each call some kilobytes that are garbage as it
-// ends: a heap of 12 MB under load is collected forty times a second, which takes an eighth of the processor's time. With room for
-// 32 MB between two collections it is a quarter of that, and a heap larger than those 32 MB is collected as Go does by itself.
+// ends: where 8 MB live, each 8 MB of garbage are collected, many times a second under load. With room for 32 MB between two
+// collections it is a quarter as often, and a heap larger than those 32 MB is collected as Go does by itself.
 //
 // The room is virtual until calls need it: a gateway at rest is as small as before.
 package headroom
