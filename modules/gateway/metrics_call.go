@@ -34,17 +34,16 @@ type knownSeries struct {
 
 // of finds the series of a kind of calls.
 func (k *knownSeries) of(kind callKind, m *metrics) *callSeries {
-	if known := k.current.Load(); known != nil {
-		if s, ok := (*known)[kind]; ok {
-			return s
-		}
+	if s, ok := k.known()[kind]; ok {
+		return s
 	}
 	k.adding.Lock()
 	defer k.adding.Unlock()
-	next := make(map[callKind]*callSeries)
-	if known := k.current.Load(); known != nil {
-		maps.Copy(next, *known)
+	if s, ok := k.known()[kind]; ok {
+		return s
 	}
+	next := make(map[callKind]*callSeries)
+	maps.Copy(next, k.known())
 	code := strconv.Itoa(kind.status)
 	s := &callSeries{
 		requests: m.requests.WithLabelValues(kind.surface, kind.model, code),
@@ -57,4 +56,11 @@ func (k *knownSeries) of(kind callKind, m *metrics) *callSeries {
 	next[kind] = s
 	k.current.Store(&next)
 	return s
+}
+
+func (k *knownSeries) known() map[callKind]*callSeries {
+	if known := k.current.Load(); known != nil {
+		return *known
+	}
+	return nil
 }

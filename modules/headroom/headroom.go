@@ -67,7 +67,10 @@ func (p *pacer) adjust() {
 	}
 }
 
+// least is what is taken for the base where there is less. It bounds the percentage, which holds for whatever there is by the next collection.
+const least = 4 << 20
+
 // percentFor is the percentage that leaves the room.
 func percentFor(base uint64) int {
-	return max(goPercent, int(100*room/max(base, 1<<20)))
+	return max(goPercent, int(100*room/max(base, least)))
 }

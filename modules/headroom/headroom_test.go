@@ -17,7 +17,7 @@ func TestThereIsRoomWhateverTheHeapHolds(t *testing.T) {
 			t.Errorf("%d bytes are collected more often than Go does: %d%%", base, percent)
 		}
 		between := float64(base) * float64(percent) / 100
-		if least := float64(room) * 0.99; base >= 1<<20 && between < least {
+		if base >= least && between < float64(room)*0.99 {
 			t.Errorf("%d bytes leave %.0f between two collections", base, between)
 		}
 		if most := max(float64(room), float64(base)); between > most {

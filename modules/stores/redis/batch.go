@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -32,45 +33,65 @@ type batcher struct {
 type batch struct {
 	commands []goredis.Cmder
 	calls    int
-	leave    chan struct{} // closed when a pipeline has come back
+	leave    chan struct{} // closed when it is to go
+	sent     bool
 	done     chan struct{} // closed when all commands have their answers
 }
 
 func newBatcher() *batcher { return &batcher{most: runtime.GOMAXPROCS(0), patience: patience} }
 
-// send sends commands, and returns once each has its answer or its error. ctx bounds that, or the context of the call that it goes
-// along with. A nil batcher sends them by themselves.
-func (b *batcher) send(ctx context.Context, rdb goredis.UniversalClient, commands ...goredis.Cmder) {
+// send sends commands, and returns once each has its answer or its error. It says whether they went in a pipeline of this call's own,
+// which may have had others with it: of what befalls a pipeline, one call is to tell. ctx bounds its own pipeline, so it must end by the
+// client's timeout and not with its caller, since others may go along. A nil batcher sends commands by themselves.
+func (b *batcher) send(ctx context.Context, rdb goredis.UniversalClient, commands ...goredis.Cmder) (own bool) {
 	if b == nil {
 		pipeline(ctx, rdb, commands)
-		return
+		return true
 	}
 	b.mu.Lock()
-	if b.underWay < b.most || b.next != nil && b.next.calls == maxBatch {
+	if b.underWay < b.most {
 		b.underWay++
 		b.mu.Unlock()
 		defer b.back()
 		pipeline(ctx, rdb, commands)
-		return
+		return true
 	}
-	own := b.next
-	leads := own == nil
-	if leads {
-		own = &batch{leave: make(chan struct{}), done: make(chan struct{})}
-		b.next = own
+	if b.next != nil && b.next.calls == maxBatch {
+		b.underWay++
+		close(b.next.leave)
+		b.next = nil
 	}
-	own.commands = append(own.commands, commands...)
-	own.calls++
+	joined := b.next
+	if joined == nil {
+		joined = &batch{leave: make(chan struct{}), done: make(chan struct{})}
+		b.next, own = joined, true
+	}
+	joined.commands = append(joined.commands, commands...)
+	joined.calls++
 	b.mu.Unlock()
-	if !leads {
-		<-own.done
-		return
+	if !own {
+		<-joined.done
+		return false
 	}
-	b.gather(own)
-	defer close(own.done)
+	b.gather(joined)
 	defer b.back()
-	pipeline(ctx, rdb, own.commands)
+	defer joined.end()
+	pipeline(ctx, rdb, joined.commands)
+	joined.sent = true
+	return true
 }
+
+// end tells those who went along, also where the pipeline panicked.
+func (b *batch) end() {
+	if !b.sent {
+		for _, command := range b.commands {
+			command.SetErr(errUnsent)
+		}
+	}
+	close(b.done)
+}
+
+var errUnsent = errors.New("asking redis: the call that this one went along with has failed")
 
 // gather waits until the batch is to go, and takes it off, so that nobody joins it any more.
 func (b *batcher) gather(own *batch) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,16 +121,91 @@ func TestACallWaitsForOthersForAWhileOnly(t *testing.T) {
 	}
 }
 
-func TestABatchIsBounded(t *testing.T) {
+func TestAFullBatchLeavesForThoseWhoComeAfterIt(t *testing.T) {
 	rdb, g := gated(t)
 	b := &batcher{most: 1, patience: time.Hour}
 	var all sync.WaitGroup
-	for range maxBatch + 3 {
+	for range 1 + maxBatch + 2 {
 		all.Go(func() { b.send(t.Context(), rdb, goredis.NewStatusCmd(t.Context(), "ping")) })
 	}
-	await(t, "those who find the batch full go by themselves", func() bool { return len(g.trips()) == 3 && b.waiting() == maxBatch })
+	await(t, "the full batch is under way", func() bool { return fmt.Sprint(g.trips()) == fmt.Sprint([]int{1, maxBatch}) && b.waiting() == 2 })
 	close(g.opened)
 	all.Wait()
+	if b.underWay != 0 || b.waiting() != 0 {
+		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
+	}
+}
+
+func TestOfABatchThatBreaksOneCallTellsTheBreaker(t *testing.T) {
+	s := startServer(t)
+	client := s.client()
+	client.batches = &batcher{most: 1, patience: time.Hour}
+	g := &gate{opened: make(chan struct{})}
+	l := openLimiter(t, client, Deny, nil)
+	client.Redis().AddHook(g)
+	var all sync.WaitGroup
+	ask := func() {
+		all.Go(func() {
+			l.run(t.Context(), []invocation{liveScript.invocation(t.Context(), []any{nil, nil, 1, "key", "name", 1000})}, nil) //nolint:errcheck // it is to fail
+		})
+	}
+	ask()
+	await(t, "one is under way", func() bool { return len(g.trips()) == 1 })
+	for range 2 * openAfter {
+		ask()
+	}
+	await(t, "the others go together", func() bool { return client.batches.waiting() == 2*openAfter })
+	s.kill()
+	close(g.opened)
+	all.Wait()
+	if !client.Up() {
+		t.Error("two broken pipelines count as more than two failures")
+	}
+}
+
+// defect panics instead of asking several things at once.
+type defect struct{}
+
+func (defect) DialHook(next goredis.DialHook) goredis.DialHook          { return next }
+func (defect) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook { return next }
+func (defect) ProcessPipelineHook(goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(context.Context, []goredis.Cmder) error { panic("a defect") }
+}
+
+func TestWhoeverGoesAlongWithAPanicIsTold(t *testing.T) {
+	rdb, g := gated(t)
+	rdb.AddHook(defect{})
+	b := &batcher{most: 1, patience: time.Hour}
+	var all sync.WaitGroup
+	var panics atomic.Int32
+	send := func(command goredis.Cmder) {
+		all.Go(func() {
+			defer func() {
+				if recover() != nil {
+					panics.Add(1)
+				}
+			}()
+			b.send(t.Context(), rdb, command)
+		})
+	}
+	send(goredis.NewStatusCmd(t.Context(), "ping"))
+	await(t, "the first call goes at once", func() bool { return len(g.trips()) == 1 })
+	commands := make([]goredis.Cmder, 3)
+	for i := range commands {
+		commands[i] = goredis.NewStatusCmd(t.Context(), "ping")
+		send(commands[i])
+	}
+	await(t, "the others wait for it", func() bool { return b.waiting() == len(commands) })
+	close(g.opened)
+	all.Wait()
+	if panics.Load() != 1 || b.underWay != 0 {
+		t.Errorf("%d calls panic, %d are under way", panics.Load(), b.underWay)
+	}
+	for i, command := range commands {
+		if command.Err() == nil {
+			t.Errorf("call %d is told of success", i)
+		}
+	}
 }
 
 func TestEachCallOfABatchThatBreaksIsTold(t *testing.T) {

@@ -93,7 +93,7 @@ func open(o *goredis.UniversalOptions, timeout time.Duration, poolSize int) gore
 	o.PoolTimeout = timeout - timeout/10 // sooner than the operation's own end, so that what was never sent is known to be
 	o.ContextTimeoutEnabled = true
 	o.PoolSize = poolSize
-	o.PipelinePoolSize = -1 // pipelines are rare here, and share the connections
+	o.PipelinePoolSize = -1 // pipelines share the connections
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if !o.IsClusterMode {

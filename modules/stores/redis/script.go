@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -66,16 +67,18 @@ func (i invocation) withText(ctx context.Context) invocation {
 }
 
 // run makes all calls in one round trip, and a second where a server has lost the script. It returns the first error; each call
-// has its own. A command that comes along, where there is one, has its own too, which is not returned. Batches may be nil.
+// has its own. A command that comes along, where there is one, has its own too, which is not returned. Batches may be nil; a call
+// with a command along goes by itself, since that may bring an answer that is a thousand times as long as a decision. An error of a call
+// that went along with another says nothing about Redis: the other one tells.
 func run(ctx context.Context, rdb goredis.UniversalClient, batches *batcher, calls []invocation, along goredis.Cmder) error {
 	commands := make([]goredis.Cmder, 0, len(calls)+1)
 	for i := range calls {
 		commands = append(commands, calls[i])
 	}
 	if along != nil {
-		commands = append(commands, along)
+		commands, batches = append(commands, along), nil
 	}
-	batches.send(ctx, rdb, commands...)
+	own := batches.send(ctx, rdb, commands...)
 	var first error
 	for i := range calls {
 		if err := calls[i].Err(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
@@ -85,6 +88,9 @@ func run(ctx context.Context, rdb goredis.UniversalClient, batches *batcher, cal
 		if err := calls[i].Err(); err != nil && first == nil {
 			first = err
 		}
+	}
+	if first != nil && !own {
+		return fmt.Errorf("%w: %w", errSaysNothing, first)
 	}
 	return first
 }
