@@ -69,6 +69,14 @@ func (b *batcher) waiting() int {
 	return b.next.calls
 }
 
+// checkIdle wants nobody to be under way or to wait once all is done.
+func (b *batcher) checkIdle(t *testing.T) {
+	t.Helper()
+	if b.underWay != 0 || b.waiting() != 0 {
+		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
+	}
+}
+
 func TestCallsThatComeWhileOthersAreUnderWayGoTogether(t *testing.T) {
 	rdb, g := gated(t)
 	b := &batcher{most: 1, patience: time.Hour}
@@ -95,9 +103,7 @@ func TestCallsThatComeWhileOthersAreUnderWayGoTogether(t *testing.T) {
 	if got := fmt.Sprint(g.trips()); got != fmt.Sprint([]int{2, 2 * calls}) {
 		t.Errorf("the round trips have %s commands", got)
 	}
-	if b.underWay != 0 || b.waiting() != 0 {
-		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
-	}
+	b.checkIdle(t)
 }
 
 func TestACallWaitsForOthersForAWhileOnly(t *testing.T) {
@@ -116,9 +122,7 @@ func TestACallWaitsForOthersForAWhileOnly(t *testing.T) {
 	})
 	close(g.opened)
 	all.Wait()
-	if b.underWay != 0 || b.waiting() != 0 {
-		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
-	}
+	b.checkIdle(t)
 }
 
 func TestAFullBatchLeavesForThoseWhoComeAfterIt(t *testing.T) {
@@ -131,9 +135,7 @@ func TestAFullBatchLeavesForThoseWhoComeAfterIt(t *testing.T) {
 	await(t, "the full batch is under way", func() bool { return fmt.Sprint(g.trips()) == fmt.Sprint([]int{1, maxBatch}) && b.waiting() == 2 })
 	close(g.opened)
 	all.Wait()
-	if b.underWay != 0 || b.waiting() != 0 {
-		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
-	}
+	b.checkIdle(t)
 }
 
 func TestOfABatchThatBreaksOneCallTellsTheBreaker(t *testing.T) {
@@ -257,7 +259,5 @@ func TestManyCallsGetTheirOwnAnswers(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if b.underWay != 0 || b.waiting() != 0 {
-		t.Errorf("%d are under way and %d wait when all is done", b.underWay, b.waiting())
-	}
+	b.checkIdle(t)
 }
