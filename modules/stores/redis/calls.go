@@ -114,7 +114,7 @@ func (l *Limiter) Cancel(ctx context.Context, claims []gateway.Claim) {
 func (l *Limiter) correct(ctx context.Context, call *admission, units func(*window) int64) {
 	ctx = context.WithoutCancel(ctx)
 	var scripts []invocation
-	for windows := range tenants(call.windows) {
+	for windows := range decidedAtOnce(call.windows, l.apart.Load()) {
 		for i := range windows {
 			if units(&windows[i]) != 0 {
 				scripts = append(scripts, l.settling(ctx, call, windows, units))
@@ -136,7 +136,7 @@ func (l *Limiter) correct(ctx context.Context, call *admission, units func(*wind
 	}})
 }
 
-// settling is the call of scripts/settle.lua for those of a tenant's windows that have units to correct.
+// settling is the call of scripts/settle.lua for those windows that have units to correct.
 func (l *Limiter) settling(ctx context.Context, call *admission, windows []window, units func(*window) int64) invocation {
 	args := make([]any, 3, 6+6*len(windows))
 	for i := range windows {

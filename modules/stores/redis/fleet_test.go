@@ -2,6 +2,7 @@ package redis
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,6 +142,39 @@ func TestAFleetNeverPassesAConcurrencyLimit(t *testing.T) {
 	}
 	if n, _ := s.do("ZCARD", "rate_limit:{key:hot}:key:hot:concurrency").Int(); n != 0 {
 		t.Errorf("%d slots are held and nobody calls", n)
+	}
+}
+
+func TestClaimsOfSeveralTenantsTakeOneScriptUnlessRedisKeepsThemApart(t *testing.T) {
+	call := func() []gateway.Claim {
+		return append(of("team:a", requests("key:1", 2, time.Hour), concurrency("team:a", 5)), requests("all", 20, time.Hour))
+	}
+	for name, test := range map[string]struct {
+		start   func() *server
+		scripts int
+	}{
+		"a server": {func() *server { return startServer(t) }, 1},
+		"a cluster behind a plain address": {func() *server {
+			s := startServer(t, "--cluster-enabled", "yes")
+			s.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+			await(t, "the cluster to be well", func() bool { return strings.Contains(s.do("CLUSTER", "INFO").String(), "cluster_state:ok") })
+			return s
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := test.start()
+			l := openLimiter(t, s.patient(), Deny, nil)
+			admit(t, l, -1, call()...) // which loads the scripts, and meets the refusal of a cluster
+			scripts := s.counting()
+			claims := admit(t, l, -1, call()...)
+			if got := scripts(); got != test.scripts {
+				t.Errorf("%d scripts for a decision, want %d", got, test.scripts)
+			}
+			settled{l}.Settle(t.Context(), claims)
+			if got := admit(t, l, 0, call()...); got[1].Remaining != 4 {
+				t.Errorf("%d slots remain, want 4", got[1].Remaining)
+			}
+		})
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-// Limiter keeps the windows of all limits in Redis, for all gateways. One script decides on all claims of a tenant, by Redis's own
-// clock; claims of several tenants take one script each, in the same round trip, and where they disagree, what was granted is
-// given back.
+// Limiter keeps the windows of all limits in Redis, for all gateways. One script decides on all claims, by Redis's own clock. Where
+// Redis keeps the windows of several tenants apart, as a Cluster does, these take one script each, in the same round trip, and where
+// they disagree, what was granted is given back.
 //
 // A limit of requests with N up to 10,000 is exact. A larger one, and any limit of tokens, is counted in sixtieths of its window:
 // still never more than N in any window, and units come back up to Window/60 late. A cost larger than N is taken as N. Claims of one
@@ -36,6 +36,7 @@ type Limiter struct {
 	faked  bool // whether scripts are told the time of clock, rather than asking Redis
 	name   string
 	marks  atomic.Int64
+	apart  atomic.Bool // whether Redis refuses a script about several tenants
 
 	calls   calls
 	denials *denials
@@ -60,6 +61,7 @@ func newLimiter(client *Client, policy Policy, shadow gateway.Limiter) *Limiter 
 	if policy == Local {
 		l.shadow = shadow
 	}
+	l.apart.Store(client.cluster())
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.settler = newSettler(l.ctx, func(ctx context.Context, scripts []invocation) error { return l.run(ctx, scripts, nil) })
 	client.Watch(l.observeMode)
@@ -170,16 +172,21 @@ func (l *Limiter) run(ctx context.Context, calls []invocation, look *look) error
 // ask has scripts/admit.lua decide, and writes what it says into call and claims.
 func (l *Limiter) ask(ctx context.Context, call *admission, claims []gateway.Claim, look *look) (int, error) {
 	var scripts []invocation
-	for windows := range tenants(call.windows) {
+	apart := l.apart.Load()
+	for windows := range decidedAtOnce(call.windows, apart) {
 		scripts = append(scripts, l.admitting(ctx, call, windows, claims))
 	}
 	err := l.run(ctx, scripts, look)
 	if err != nil && len(scripts) == 1 {
+		if !apart && goredis.HasErrorPrefix(scripts[0].Err(), "CROSSSLOT") { // a Cluster behind a plain address: nothing has run
+			l.apart.Store(true)
+			return l.ask(ctx, call, claims, look)
+		}
 		return -1, err
 	}
 	refused, i := false, 0
 	var granted [][]window
-	for windows := range tenants(call.windows) {
+	for windows := range decidedAtOnce(call.windows, apart) {
 		if reply := scripts[i].Val(); scripts[i].Err() == nil {
 			read(windows, claims, reply[1:])
 			if reply[0] == 1 {
@@ -200,7 +207,7 @@ func (l *Limiter) ask(ctx context.Context, call *admission, claims []gateway.Cla
 	return longest(claims), nil
 }
 
-// admitting is the call of scripts/admit.lua for a tenant's windows.
+// admitting is the call of scripts/admit.lua for windows that are decided on at once.
 func (l *Limiter) admitting(ctx context.Context, call *admission, windows []window, claims []gateway.Claim) invocation {
 	args := make([]any, 3, 7+5*len(windows)+len(claims))
 	args[2] = len(windows)
@@ -223,7 +230,7 @@ func (l *Limiter) admitting(ctx context.Context, call *admission, windows []wind
 // freshID numbers a window that has to be made.
 func freshID() int64 { return rand.Int64N(maxUnits) }
 
-// read writes what scripts/admit.lua says of a tenant's windows into them and into their claims. A claim that was refused has a
+// read writes what scripts/admit.lua says of its windows into them and into their claims. A claim that was refused has a
 // Mark for as long as the decision is being made: -1.
 func read(windows []window, claims []gateway.Claim, reply []int64) {
 	for i := range windows {
@@ -261,7 +268,7 @@ func longest(claims []gateway.Claim) int {
 	return denied
 }
 
-// takeBack undoes what some tenants have granted, and makes their claims say how they stood before.
+// takeBack undoes what some tenants' scripts have granted, and makes their claims say how they stood before.
 func (l *Limiter) takeBack(ctx context.Context, call *admission, claims []gateway.Claim, granted [][]window) {
 	var scripts []invocation
 	for _, windows := range granted {

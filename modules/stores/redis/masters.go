@@ -22,8 +22,12 @@ func eachMaster(ctx context.Context, rdb goredis.UniversalClient, ask func(conte
 
 // mastersChange tells whether there may be others later.
 func (c *Client) mastersChange() bool {
+	return c.cluster() || c.sentinels != nil
+}
+
+func (c *Client) cluster() bool {
 	_, cluster := c.rdb.(*goredis.ClusterClient)
-	return cluster || c.sentinels != nil
+	return cluster
 }
 
 // masters lists the nodes that keep data now, for connections past the pool.

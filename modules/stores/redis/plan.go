@@ -116,12 +116,12 @@ func windowOf(claims []gateway.Claim, i int) window {
 	return w
 }
 
-// tenants cuts windows into those of one tenant each.
-func tenants(windows []window) func(yield func([]window) bool) {
+// decidedAtOnce cuts windows into those that one script decides on: all of them, or, where Redis keeps tenants apart, a tenant's.
+func decidedAtOnce(windows []window, apart bool) func(yield func([]window) bool) {
 	return func(yield func([]window) bool) {
 		for len(windows) > 0 {
 			n := 1
-			for n < len(windows) && windows[n].tenant == windows[0].tenant {
+			for n < len(windows) && (!apart || windows[n].tenant == windows[0].tenant) {
 				n++
 			}
 			if !yield(windows[:n]) {

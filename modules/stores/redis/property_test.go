@@ -19,9 +19,9 @@ type comparison struct {
 	lengths []time.Duration
 	// compare checks what the limiter decided.
 	compare func(t *rapid.T, c *comparison, claims []gateway.Claim, denied int)
-	// steady is whether the clock never goes back. Where a call's claims are of several tenants, a refusal leaves its time behind
-	// in the windows of those that had granted it, of which the oracle knows nothing.
-	steady bool
+	// apart is whether Redis keeps tenants apart. Then the clock never goes back: a refusal leaves its time behind in the windows of
+	// those that had granted it, of which the oracle knows nothing.
+	apart bool
 
 	limiter settled
 	oracle  *oracle
@@ -34,6 +34,7 @@ func (c *comparison) run(t *rapid.T) {
 	c.server.do("FLUSHALL")
 	c.limiter = settled{newLimiter(c.client, Deny, nil)}
 	c.limiter.denials = newDenials(0)
+	c.limiter.apart.Store(c.apart)
 	defer c.limiter.Close()
 	c.clock = new(fakeClock)
 	c.advance = withClock(c.server.t, c.limiter.Limiter, c.clock)
@@ -80,7 +81,7 @@ func (c *comparison) run(t *rapid.T) {
 			c.clock.Advance(time.Microsecond) // no two commands of a server run at once
 		},
 	}
-	if !c.steady {
+	if !c.apart {
 		actions["put the clock back"] = func(t *rapid.T) {
 			c.clock.Advance(-min(c.clock.Elapsed(), rapid.SampledFrom(c.lengths).Draw(t, "by")))
 			c.limiter.renew(t.Context())
@@ -205,12 +206,19 @@ var properties = []struct {
 func TestProperties(t *testing.T) {
 	s := startServer(t)
 	for _, p := range properties {
-		for tenant, name := range map[string]string{"team:x": "of one tenant", "": "of several tenants"} {
+		for name, test := range map[string]struct {
+			tenant string
+			apart  bool
+		}{
+			"of one tenant":                 {"team:x", false},
+			"of several tenants":            {"", false},
+			"of several tenants kept apart": {"", true},
+		} {
 			t.Run(p.name+", "+name, func(t *testing.T) {
 				client := s.patient()
 				rapid.Check(t, func(t *rapid.T) {
-					c := comparison{server: s, client: client, lengths: p.lengths, compare: p.compare, steady: tenant == "",
-						claims: claimsOf(tenant, p.kinds, p.lengths, p.ns, p.costs)}
+					c := comparison{server: s, client: client, lengths: p.lengths, compare: p.compare, apart: test.apart,
+						claims: claimsOf(test.tenant, p.kinds, p.lengths, p.ns, p.costs)}
 					c.run(t)
 				})
 			})

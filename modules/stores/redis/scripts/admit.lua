@@ -1,6 +1,6 @@
 -- Decides on a call: first on all of its windows, then, where all of them have room, it charges them all. A refusal writes nothing.
 --
--- KEYS      the windows, all of one tenant
+-- KEYS      the windows
 -- ARGV[1]   the time in microseconds, or empty for the server's
 -- ARGV[2]   the name of the call's lease; ARGV[3] how long that lives, in microseconds
 -- ARGV[4]   the number of a window that is made

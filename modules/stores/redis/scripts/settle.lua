@@ -1,6 +1,6 @@
 -- Corrects what a call was charged, once.
 --
--- KEYS      the windows, all of one tenant
+-- KEYS      the windows
 -- ARGV[1]   the time in microseconds, or empty for the server's
 -- ARGV[2]   the name of the call's lease
 -- ARGV[3]   the number of a window that is made
