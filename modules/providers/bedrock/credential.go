@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -95,8 +94,8 @@ func (c *credential) check() error {
 	return errors.Join(c.id.Check(), c.secret.Check(), c.token.Check())
 }
 
-// authorize signs a request, whose body is at hand.
-func (c *credential) authorize(r *http.Request) error {
+// authorize signs a request.
+func (c *credential) authorize(r *http.Request, body []byte) error {
 	ctx := r.Context()
 	if c.hasBearer {
 		key, err := c.bearer.Read()
@@ -110,15 +109,8 @@ func (c *credential) authorize(r *http.Request) error {
 	if err != nil {
 		return noCredential(err)
 	}
-	hash := sha256.New()
-	body, err := r.GetBody()
-	if err == nil {
-		_, err = io.Copy(hash, body)
-	}
-	if err == nil {
-		err = c.signer.SignHTTP(ctx, keys, r, hex.EncodeToString(hash.Sum(nil)), service, c.region, time.Now())
-	}
-	if err != nil {
+	hash := sha256.Sum256(body)
+	if err := c.signer.SignHTTP(ctx, keys, r, hex.EncodeToString(hash[:]), service, c.region, time.Now()); err != nil {
 		return &dialect.Error{Kind: dialect.Internal, Message: "the gateway could not sign the request", Cause: err}
 	}
 	return nil

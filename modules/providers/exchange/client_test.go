@@ -16,12 +16,12 @@ func TestTheWaitForACredentialIsPartOfTheWaitForAnAnswer(t *testing.T) {
 	asked := false
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	t.Cleanup(srv.Close)
-	waits := func(r *http.Request) error {
+	waits := func(r *http.Request, _ []byte) error {
 		<-r.Context().Done()
 		return errors.New("no credential came")
 	}
 	for name, tt := range map[string]struct {
-		authorize  func(r *http.Request) error
+		authorize  func(*http.Request, []byte) error
 		client     time.Duration // after which the client leaves
 		firstToken time.Duration
 		want       func(err error) bool
@@ -31,7 +31,7 @@ func TestTheWaitForACredentialIsPartOfTheWaitForAnAnswer(t *testing.T) {
 			return errors.As(err, &e) && e.Kind == dialect.Timeout && e.Retryable
 		}},
 		"too long for the client": {waits, time.Millisecond, time.Minute, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
-		"there is none": {func(*http.Request) error { return dialect.Errorf(dialect.UpstreamAuth, "none") }, time.Minute, time.Minute, func(err error) bool {
+		"there is none": {func(*http.Request, []byte) error { return dialect.Errorf(dialect.UpstreamAuth, "none") }, time.Minute, time.Minute, func(err error) bool {
 			var e *dialect.Error
 			return errors.As(err, &e) && e.Kind == dialect.UpstreamAuth
 		}},

@@ -27,7 +27,7 @@ func (c *Client) List(ctx context.Context, path, query string, format *Format) (
 	u.Path += path
 	u.RawQuery = query
 	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: base.Host, Header: make(http.Header)}).WithContext(ctx)
-	resp, err := c.roundTrip(req, 0)
+	resp, err := c.roundTrip(req, nil, 0)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return nil, &dialect.Error{Kind: dialect.Timeout, Message: "the provider did not list its models in time", Retryable: true}

@@ -1,8 +1,9 @@
 package exchange
 
 import (
+	"bytes"
 	"io"
-	"net/http"
+	"net/http/httptrace"
 	"sync"
 )
 
@@ -11,63 +12,40 @@ import (
 type payload struct {
 	mu      sync.Mutex
 	body    []byte
-	reading int // readers that may still want some of it
+	readers []*bytes.Reader
+	sent    int // readers that were read to their end, and never will be again
 }
 
-type payloadReader struct {
-	of    *payload
-	at    int
-	ended bool
-}
-
-// open gives a reader of the whole, as http.Request.GetBody has it.
+// open gives a reader of the whole, as http.Request.GetBody has it. It is of a type which net/http knows not to block, so that a short body
+// leaves together with the head, in one write.
 func (p *payload) open() (io.ReadCloser, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.reading++
-	return &payloadReader{of: p}, nil
+	reader := bytes.NewReader(p.body)
+	p.readers = append(p.readers, reader)
+	return io.NopCloser(reader), nil
 }
 
-// Read reads on.
-func (r *payloadReader) Read(to []byte) (int, error) {
-	r.of.mu.Lock()
-	defer r.of.mu.Unlock()
-	if r.ended {
-		return 0, io.EOF
-	}
-	n := copy(to, r.of.body[r.at:])
-	if r.at += n; r.at == len(r.of.body) {
-		r.end()
-	}
-	return n, nil
-}
-
-// Close ends the reading.
-func (r *payloadReader) Close() error {
-	r.of.mu.Lock()
-	defer r.of.mu.Unlock()
-	r.end()
-	return nil
-}
-
-func (r *payloadReader) end() {
-	if !r.ended {
-		r.ended = true
-		r.of.reading--
-	}
-}
-
-// freePayload lets go of a request's body once its answer has begun, so that nothing sends it again. It stays where a part of it is not
-// sent yet, for a server may answer before it has read everything.
-func freePayload(r *http.Request) {
-	reader, ok := r.Body.(*payloadReader)
-	if !ok {
+// wrote is told of each time that the transport is done with a request, as httptrace.ClientTrace.WroteRequest has it.
+func (p *payload) wrote(end httptrace.WroteRequestInfo) {
+	if end.Err != nil {
 		return
 	}
-	p := reader.of
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reading == 0 {
-		p.body = nil
+	p.sent++
+}
+
+// free lets go of the body once the answer has begun, so that nothing sends it again. It stays where a part of it may not be sent yet, for a
+// server may answer before it has read everything.
+func (p *payload) free() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sent != len(p.readers) {
+		return
+	}
+	p.body = nil
+	for _, reader := range p.readers {
+		reader.Reset(nil)
 	}
 }

@@ -2,65 +2,91 @@ package exchange
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"pgregory.net/rapid"
 
 	"github.com/caddy-llm/caddy-llm/modules/gateway"
 )
 
-// A payload is freed when all that was begun to be read is read or given up, and not before; and each reader has the whole of it.
-func TestPayloadIsFreedOnceNobodyReadsIt(t *testing.T) {
-	type reading struct {
-		io.ReadCloser
-		got    []byte
-		closed bool
-	}
+// A payload is freed when each reading of it has come to its end, and not before; and each reader has the whole of it.
+func TestPayloadIsFreedOnceItIsSent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "body")
 		p := &payload{body: text}
-		var all []*reading
-		open := func() {
-			r, err := p.open()
+		allSent := true
+		for _, fails := range rapid.SliceOfN(rapid.Bool(), 1, 4).Draw(t, "which reading fails") {
+			reader, err := p.open()
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, &reading{ReadCloser: r})
+			if p.free(); p.body == nil {
+				t.Fatal("freed while it is read")
+			}
+			if got, err := io.ReadAll(reader); err != nil || !bytes.Equal(got, text) {
+				t.Fatalf("%q was read of %q, error %v", got, text, err)
+			}
+			end := httptrace.WroteRequestInfo{}
+			if fails {
+				end.Err, allSent = io.ErrClosedPipe, false
+			}
+			p.wrote(end)
 		}
-		for open(); p.body != nil; {
-			r := rapid.SampledFrom(all).Draw(t, "reader")
-			switch rapid.SampledFrom([]string{"open", "close", "read", "read", "read"}).Draw(t, "step") {
-			case "open":
-				if len(all) < 5 {
-					open()
-				}
-			case "close":
-				r.closed = true
-				if err := r.Close(); err != nil {
-					t.Fatal(err)
-				}
-			case "read":
-				buf := make([]byte, rapid.IntRange(1, 60).Draw(t, "room"))
-				n, err := r.Read(buf)
-				r.got = append(r.got, buf[:n]...)
-				if over := r.closed || len(r.got) == len(text); err != nil && (err != io.EOF || !over) {
-					t.Fatalf("%v after %d of %d bytes", err, len(r.got), len(text))
-				}
-			}
-			wanted := false
-			for _, r := range all {
-				if !bytes.HasPrefix(text, r.got) {
-					t.Fatalf("%q was read of %q", r.got, text)
-				}
-				wanted = wanted || !r.closed && len(r.got) < len(text)
-			}
-			if freePayload(&http.Request{Body: all[0].ReadCloser}); (p.body == nil) == wanted {
-				t.Fatalf("freed: %v, while somebody wants it: %v", p.body == nil, wanted)
-			}
+		if p.free(); (p.body == nil) != allSent || (p.readers[0].Size() == 0) != allSent {
+			t.Errorf("freed: %v, all sent: %v; a reader keeps %d bytes", p.body == nil, allSent, p.readers[0].Size())
 		}
 	})
+}
+
+// countingConn counts the writes to a connection.
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countingConn) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
+}
+
+func TestAShortQuestionLeavesInOneWriteAndIsLetGoOf(t *testing.T) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(w, r.Body) //nolint:errcheck // the client checks what it gets
+	}
+	for _, stream := range []bool{false, true} {
+		inBubble(t, answer, func(t *testing.T, c *Client) {
+			var writes atomic.Int64
+			transport := c.transports.of(0)
+			dial := transport.DialContext
+			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				return countingConn{conn, &writes}, err
+			}
+			body := bytes.Repeat([]byte("a"), 1<<10)
+			resp, question, err := c.request(t.Context(), "/", body, &gateway.Attempt{Stream: stream})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("the server got %d bytes, error %v", len(got), err)
+			}
+			synctest.Wait()
+			if n := writes.Load(); n != 1 {
+				t.Errorf("stream %v: %d writes, want 1", stream, n)
+			}
+			if question.free(); (question.body == nil) != stream {
+				t.Errorf("stream %v: let go of: %v", stream, question.body == nil)
+			}
+		})
+	}
 }
 
 // A server may answer before it has read the request. What it reads later must be there.

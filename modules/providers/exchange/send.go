@@ -44,7 +44,7 @@ func (c *Client) Send(ctx context.Context, ref string, body []byte, attempt *gat
 }
 
 func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, attempt *gateway.Attempt, format *Format) (*gateway.Reply, error) {
-	resp, err := c.request(ctx, ref, body, attempt)
+	resp, question, err := c.request(ctx, ref, body, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		if err != nil {
 			return nil, err
 		}
-		freePayload(resp.Request)
+		question.free()
 		return &gateway.Reply{Header: format.passing(resp, false), Stream: s}, nil
 	}
 	if format.Passes != nil && format.Passes(mediaType(resp)) {
@@ -69,7 +69,7 @@ func (c *Client) send(ctx context.Context, w *watch, ref string, body []byte, at
 		if err != nil {
 			return nil, err
 		}
-		freePayload(resp.Request)
+		question.free()
 		return &gateway.Reply{Header: format.passing(resp, true), Stream: s}, nil
 	}
 	defer resp.Body.Close()

@@ -83,7 +83,7 @@ func (c *credential) fetch(ctx context.Context) (token, time.Time, error) {
 }
 
 // authorize adds a token to a request.
-func (c *credential) authorize(r *http.Request) error {
+func (c *credential) authorize(r *http.Request, _ []byte) error {
 	got, err := c.tokens.Get(r.Context())
 	if err != nil { // another target may be asked, since whoever gives tokens may be back soon
 		return &dialect.Error{Kind: dialect.UpstreamAuth, Message: "the gateway has no credential for the provider now", Retryable: true, Cause: fmt.Errorf("getting a token of Google: %w", told(err))}
