@@ -2,6 +2,7 @@ package redis
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -150,19 +151,19 @@ func TestClaimsOfSeveralTenantsTakeOneScriptUnlessRedisKeepsThemApart(t *testing
 		return append(of("team:a", requests("key:1", 2, time.Hour), concurrency("team:a", 5)), requests("all", 20, time.Hour))
 	}
 	for name, test := range map[string]struct {
-		start   func() *server
+		start   func(t *testing.T) *server
 		scripts int
 	}{
-		"a server": {func() *server { return startServer(t) }, 1},
-		"a cluster behind a plain address": {func() *server {
-			s := startServer(t, "--cluster-enabled", "yes")
+		"a server": {func(t *testing.T) *server { return startServer(t) }, 1},
+		"a cluster behind a plain address": {func(t *testing.T) *server {
+			s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(redistest.FreePort(t)))
 			s.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 			await(t, "the cluster to be well", func() bool { return strings.Contains(s.do("CLUSTER", "INFO").String(), "cluster_state:ok") })
 			return s
 		}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := test.start()
+			s := test.start(t)
 			l := openLimiter(t, s.patient(), Deny, nil)
 			admit(t, l, -1, call()...) // which loads the scripts, and meets the refusal of a cluster
 			scripts := s.counting()
